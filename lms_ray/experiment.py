@@ -1,0 +1,506 @@
+"""The configuration of an experiment: typed, validated, frozen.
+
+    experiment = load("jobs/pos-ud.yaml", ["data.root=/data/ud", "sweep.seeds=2"])
+
+Values come from the field defaults below (the paper's), then the preset, then the file, then `key.sub=value` overrides.
+Everything is checked before any work starts; a `ConfigError` names the key, what was found and what is accepted.
+"""
+
+import difflib
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lms_ray import languages
+
+PRESETS = Path(__file__).parent / "presets"
+
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Precision = Literal["float32", "bfloat16"]
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong; the message says which key, what was found and what is accepted."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class Resources(_Model):
+    """What one trial, actor or worker of a stage takes, and how many of them may run."""
+
+    cpus: PositiveFloat = 1
+    """CPU cores for each; also the number of torch threads."""
+    gpus: Annotated[float, Field(ge=0)] = 0
+    """GPUs for each; a fraction shares one GPU between several."""
+    workers: PositiveInt | None = None
+    """At most this many at once. None: as many as fit the cluster."""
+
+
+class Range(_Model):
+    """A range to search, for `search: optuna`."""
+
+    low: PositiveFloat
+    """Lower end, included."""
+    high: PositiveFloat
+    """Upper end, included."""
+    log: bool = False
+    """Search on a logarithmic scale."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high, found {self.low} and {self.high}")
+        return self
+
+
+class Sweep(_Model):
+    """The candidates: which settings are fine-tuned, and where."""
+
+    search: Literal["grid", "optuna"] = "grid"
+    """`grid` takes every combination of the lists; `optuna` samples lists and ranges (TPE on the source's dev score)."""
+    learning_rate: tuple[PositiveFloat, ...] | Range = (3e-5, 5e-5, 7e-5)
+    """Peak learning rates."""
+    epochs: tuple[PositiveInt, ...] | Range = (3, 4, 5, 6)
+    """Passes over the training data."""
+    batch_size: tuple[PositiveInt, ...] | Range = (32,)
+    """Training examples in each step."""
+    seeds: PositiveInt = 20
+    """Candidates for each setting of the grid, seeds 0, 1, ... A candidate's randomness comes from its whole setting and
+    its seed, so no two candidates share a head or a data order, and a larger grid later keeps the finished ones."""
+    candidates: PositiveInt | None = None
+    """Number of candidates, for `search: optuna` only."""
+    max_failures: Annotated[int, Field(ge=0)] = 3
+    """How often a candidate goes on from its last epoch after its worker died, before it counts as failed."""
+    resources: Resources = Resources()
+    """What one candidate takes while it is fine-tuned."""
+
+    @field_validator("learning_rate", "epochs", "batch_size")
+    @classmethod
+    def _not_empty_not_twice(cls, values: Any) -> Any:
+        if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
+            raise ValueError("accepted is a list of at least one value, each named once")
+        return values
+
+    @model_validator(mode="after")
+    def _fits_search(self) -> Self:
+        for key in ("learning_rate", "epochs", "batch_size"):
+            if self.search == "grid" and isinstance(getattr(self, key), Range):
+                raise ValueError(f"{key} is a range, which wants search: optuna; a grid wants a list of values")
+        if (self.search == "optuna") != (self.candidates is not None):
+            raise ValueError("candidates is the number of candidates of search: optuna, to be given there and only there")
+        return self
+
+
+class FineTune(_Model):
+    """How one candidate is fine-tuned. Where the paper is silent the default is the common one, and said so."""
+
+    schedule: Literal["linear", "constant"] = "linear"
+    """Learning rate after the warm-up: linear decay to zero, or constant. Not in the paper; linear is common for BERT."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the steps in which the learning rate rises linearly. Not in the paper; 0.1 is BERT's own."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled weight decay (AdamW), on weight matrices, not on biases and layer norms. Paper: 0.01."""
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's moment decay rates. Paper: 0.9, 0.999."""
+    max_grad_norm: PositiveFloat = 1.0
+    """Gradients are clipped to this norm. Not in the paper; 1.0 is common."""
+    max_length: Annotated[int, Field(ge=8)] = 128
+    """Sub-words in one window, special tokens included; longer text continues in another window. Not in the paper."""
+    precision: Precision = "float32"
+    """Arithmetic of the forward and backward pass; bfloat16 runs under autocast, the weights stay float32."""
+    save_dtype: Precision = "float32"
+    """Type of the saved weights; bfloat16 halves the storage, and the dev score is measured after the rounding."""
+
+
+class Encode(_Model):
+    """How text is passed through the checkpoints."""
+
+    batch_tokens: Annotated[int, Field(ge=512)] = 8192
+    """Sub-words in one batch, padding included; batches hold windows of like length."""
+    shard_examples: PositiveInt = 4096
+    """Examples in one shard, the unit of streaming. Sums are taken by shard, then over shards in their order, so the
+    result does not depend on who encoded which."""
+    precision: Precision = "float32"
+    """Arithmetic of the forward pass; sums are float64 in any case."""
+    resources: Resources = Resources()
+    """What one encoding actor takes."""
+
+
+class MetaSplit(_Model):
+    """Shares of the candidates for training the ranker, choosing its grid point, and the pool to pick from (120/60/60)."""
+
+    train: PositiveFloat = 0.5
+    """Meta-train: the ranker is fitted on pairs of these."""
+    dev: PositiveFloat = 0.25
+    """Meta-dev: the grid point is chosen on these."""
+    test: PositiveFloat = 0.25
+    """Meta-test: the pool from which every selector picks."""
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        if abs(self.train + self.dev + self.test - 1) > 1e-9:
+            raise ValueError(f"the shares must sum to 1, found {self.train + self.dev + self.test:g}")
+        return self
+
+
+class Ranker(_Model):
+    """The pairwise ranker (paper, section 3) and its grid."""
+
+    language_vector: languages.VectorKind = "learned"
+    """Which lang2vec vector describes a language; `none` leaves the language branch out (and with it Pivot-Dev)."""
+    hidden: PositiveInt = 1024
+    """Width of both branches."""
+    batch_size: tuple[PositiveInt, ...] = (16, 32, 64, 128)
+    """Pairs in each step: the grid's first axis."""
+    learning_rate: tuple[PositiveFloat, ...] = (1e-4, 5e-5, 1e-5, 5e-6, 1e-6)
+    """Adam's learning rate: the grid's second axis."""
+    epochs: PositiveInt = 3
+    """Passes over all pairs."""
+    seeds: PositiveInt = 1
+    """Rankers fitted at each grid point; above 1, candidates are ordered by their mean rank over the seeds."""
+    resources: Resources = Resources()
+    """What one Ray Train worker takes; the workers share the grid points."""
+
+
+class Selection(_Model):
+    """How picks are scored."""
+
+    target_examples: PositiveInt = 100
+    """Labelled target examples of the oracle 100-Target, drawn once by the experiment's seed."""
+    bootstrap: Annotated[int, Field(ge=100)] = 2000
+    """Resamples of the paired bootstrap against En-Dev."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Level of its interval."""
+
+
+class Limit(_Model):
+    """First so many examples of each language's split; None takes all."""
+
+    train: PositiveInt | None = None
+    """Of the source's training set."""
+    dev: PositiveInt | None = None
+    """Of every language's dev set."""
+    test: PositiveInt | None = None
+    """Of every language's test set."""
+
+
+class Data(_Model):
+    """Where the examples come from."""
+
+    format: Literal["conllu", "toy"] = "conllu"
+    """`conllu`: Universal Dependencies folders. `toy`: small artificial languages, generated on first use."""
+    root: str | None = None
+    """Folder that holds the treebanks; for `toy` it is generated and must be left out."""
+    treebanks: dict[str, str] = Field(default_factory=dict)
+    """Folder of each language's treebank below `root`, `de: UD_German-GSD`; its files are `*-ud-<split>.conllu`."""
+    text: str | None = None
+    """Unlabelled text, one sentence a line: a path with `{lang}` in it. None: the words of the dev set, without its tags."""
+    limit: Limit = Limit()
+    """Use only the first examples of each split."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.format == "conllu" and not self.root:
+            raise ValueError("root is not set; accepted is the folder that holds the treebanks (data.root=/path/to/ud)")
+        if self.format == "toy" and (self.root or self.treebanks):
+            raise ValueError("toy languages are generated; root and treebanks must be left out")
+        if self.text is not None and "{lang}" not in self.text:
+            raise ValueError(f"text has no {{lang}} in it, found {self.text!r}; accepted is a path like text/{{lang}}.txt")
+        return self
+
+
+class Cluster(_Model):
+    """Which Ray to run on."""
+
+    address: str | None = None
+    """A running cluster (`auto`, `ray://...`). None: the one that RAY_ADDRESS names, else a local one is started."""
+    cpus: PositiveInt | None = None
+    """CPU cores of a local Ray. None: all of the machine's."""
+
+
+class Experiment(_Model):
+    """One experiment: everything that decides its result, and where it runs."""
+
+    preset: str | None = None
+    """Name of the preset that was the base of this configuration."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Name of the experiment's folder below `storage`."""
+    storage: str = "runs"
+    """Local folder or object store (`s3://bucket/runs`, `gs://...`) that all nodes reach."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Everything random comes from this number."""
+    task: Literal["pos"] = "pos"
+    """What the candidates are fine-tuned for."""
+    encoder: str = "bert-base-multilingual-cased"
+    """A Hugging Face model name or folder; `toy` is a tiny BERT pre-trained on the toy languages on first use."""
+    source: str = "en"
+    """Language of the training data."""
+    pivots: tuple[str, ...]
+    """Languages with a labelled dev set, on which the ranker learns."""
+    targets: tuple[str, ...]
+    """Languages to pick a candidate for. A target that is a pivot is left out of its own ranker's pivots."""
+    data: Data
+    """Where the examples come from."""
+    sweep: Sweep = Sweep()
+    """The candidates."""
+    finetune: FineTune = FineTune()
+    """How a candidate is fine-tuned."""
+    encode: Encode = Encode()
+    """How text is passed through the checkpoints."""
+    meta_split: MetaSplit = MetaSplit()
+    """How the candidates are divided."""
+    ranker: Ranker = Ranker()
+    """The pairwise ranker."""
+    selection: Selection = Selection()
+    """How picks are scored."""
+    cluster: Cluster = Cluster()
+    """Which Ray to run on."""
+
+    @field_validator("source", "pivots", "targets")
+    @classmethod
+    def _known_languages(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for code in (value,) if isinstance(value, str) else value:
+            languages.iso639_3(code)
+        return value
+
+    @field_validator("pivots", "targets")
+    @classmethod
+    def _at_least_one_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("accepted is a list of at least one language, each named once")
+        return value
+
+    @model_validator(mode="after")
+    def _roles_fit(self) -> Self:
+        if self.source in self.pivots + self.targets:
+            raise ValueError(f"source {self.source} is also a pivot or a target; its labels are in every candidate already")
+        alone = [target for target in self.targets if set(self.pivots) <= {target}]
+        if alone:
+            raise ValueError(f"target {alone[0]} is the only pivot: leaving it out of its own ranker leaves none")
+        if self.ranker.language_vector != "none":
+            for code in dict.fromkeys(self.pivots + self.targets):
+                try:
+                    languages.vector(code, self.ranker.language_vector)
+                except languages.MissingVectorError as error:
+                    raise ValueError(
+                        f"ranker.language_vector is {self.ranker.language_vector}, but {error}; "
+                        "accepted are other languages, syntax_knn, or none"
+                    ) from None
+        if self.data.format == "conllu":
+            unnamed = [code for code in self.languages if code not in self.data.treebanks]
+            if unnamed:
+                raise ValueError(f"data.treebanks names no folder for {', '.join(unnamed)}")
+        if (self.encoder == "toy") != (self.data.format == "toy"):
+            raise ValueError("encoder: toy and data.format: toy go together, each was made for the other")
+        smallest = min(self.meta_split.train, self.meta_split.dev, self.meta_split.test)
+        if self.number_of_candidates * smallest < 1.5 or self.number_of_candidates < 8:
+            raise ValueError(
+                f"sweep describes {self.number_of_candidates} candidates; accepted are at least 8, "
+                "and at least 2 in each part of meta_split"
+            )
+        return self
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Source, pivots and targets, each once."""
+        return tuple(dict.fromkeys((self.source, *self.pivots, *self.targets)))
+
+    @property
+    def number_of_candidates(self) -> int:
+        """How many candidates the sweep describes."""
+        return self.sweep.candidates or len(grid(self.sweep))
+
+    @property
+    def folder(self) -> str:
+        """The experiment's folder, local path or URI."""
+        return f"{self.storage.rstrip('/')}/{self.name}"
+
+    def pivots_for(self, target: str) -> tuple[str, ...]:
+        """The pivots that may teach the ranker of a target: all but the target itself."""
+        return tuple(pivot for pivot in self.pivots if pivot != target)
+
+
+@dataclass(frozen=True, order=True)
+class Candidate:
+    """The setting of one fine-tuned model."""
+
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    seed: int
+
+    def id(self, config_hash: str) -> str:
+        """Readable and content-hashed: `lr5e-05-ep4-bs32-seed017-3f9a1c2b`."""
+        digest = content_hash(asdict(self), config_hash)[:8]
+        name = f"lr{self.learning_rate:.3g}-ep{self.epochs}-bs{self.batch_size}-seed{self.seed:03d}"
+        return f"{name}-{digest}"
+
+
+def grid(sweep: Sweep) -> list[Candidate]:
+    """Every candidate of a grid; all settings with seed 0 first, so that an early stop leaves an even pool.
+
+    Empty where the sweep is a search.
+    """
+    if sweep.search != "grid":
+        return []
+    assert not isinstance(sweep.learning_rate, Range)
+    assert not isinstance(sweep.epochs, Range)
+    assert not isinstance(sweep.batch_size, Range)
+    return [
+        Candidate(learning_rate, epochs, batch_size, seed)
+        for seed, learning_rate, epochs, batch_size in product(
+            range(sweep.seeds), sweep.learning_rate, sweep.epochs, sweep.batch_size
+        )
+    ]
+
+
+def content_hash(*parts: Any) -> str:
+    """Sha256 over JSON-able parts, stable between runs and machines."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def seed_for(*parts: Any) -> int:
+    """A 32-bit seed for one use: `seed_for(experiment.seed, "meta-split")`."""
+    return int(content_hash(*parts)[:8], 16)
+
+
+def presets() -> list[str]:
+    """Names of the presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load(config: str | None = None, overrides: list[str] | None = None) -> Experiment:
+    """Read and check a configuration.
+
+    Args:
+        config: a YAML file, or the name of a preset; None is the preset `quickstart`.
+        overrides: `key.sub=value`, the value read as YAML.
+
+    Raises:
+        ConfigError: with one line for everything that is wrong.
+    """
+    values = _read(config or "quickstart")
+    for override in overrides or []:
+        values = _merge(values, _parse_override(override))
+    if "preset" in values:
+        values = _merge(_read_preset(values["preset"]), values)
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from None
+
+
+def to_yaml(experiment: Experiment) -> str:
+    """The resolved configuration; reading it back gives the same experiment."""
+    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read(config: str) -> dict[str, Any]:
+    if config in presets():
+        return {"preset": config}
+    path = Path(config)
+    if not path.is_file():
+        raise ConfigError(f"CONFIG: found no file {config!r}; accepted are a YAML file or one of {', '.join(presets())}")
+    return _read_mapping(path)
+
+
+def _read_preset(name: Any) -> dict[str, Any]:
+    if name not in presets():
+        raise ConfigError(f"preset: found {name!r}; accepted are {', '.join(presets())}")
+    return _read_mapping(PRESETS / f"{name}.yaml")
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: found {type(values).__name__}; accepted is a mapping of keys to values")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 in the two places where 1.1 surprises: 5e-5 is a number, and `no` (Norwegian) is a word."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false|True|False)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?$"),
+    list("-+0123456789."),
+)
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"override: found {text!r}; accepted is key.sub=value, such as sweep.seeds=2")
+    try:
+        nested: Any = yaml.load(value, _Loader)
+    except yaml.YAMLError:
+        raise ConfigError(f"{key}: found {value!r}; accepted is a YAML value, such as 3, [de, nl] or null") from None
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    return nested
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError) -> str:
+    """One line for each key that is wrong."""
+    lines: dict[str, str] = {}
+    for problem in error.errors():
+        # Alternatives of a union (`tuple[...]`, `Range`) add their own names to the location; keys are lower case.
+        path = [str(part) for part in problem["loc"] if re.fullmatch(r"[a-z0-9_]+", str(part))]
+        key = ".".join(path)
+        if any(known == key or known.startswith(f"{key}.") for known in lines):
+            continue  # the second alternative of a union complains about the same value
+        lines[key] = f"{key}: {_complaint(problem, path)}" if key else _complaint(problem, path)
+    return "\n".join(lines.values())
+
+
+def _complaint(problem: Any, path: list[str]) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"no such key{_suggestion(path)}"
+    if problem["type"] == "missing":
+        return "not set; it is needed"
+    message = problem["msg"].removeprefix("Value error, ")
+    found = problem["input"]
+    if found is None or isinstance(found, str | int | float | list | tuple):
+        return f"found {found!r}; {message[0].lower()}{message[1:]}"
+    return message
+
+
+def _suggestion(location: list[str]) -> str:
+    model: Any = Experiment
+    for part in location[:-1]:
+        field = model.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return ""
+        model = field.annotation
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(location[-1], known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; accepted are {', '.join(known)}"
