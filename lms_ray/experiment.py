@@ -1,34 +1,21 @@
 """The configuration of an experiment: typed, validated, frozen.
 
-    experiment = load("jobs/pos-ud.yaml", ["data.root=/data/ud", "sweep.seeds=2"])
-
-Values come from the field defaults below (the paper's), then the preset, then the file, then `key.sub=value` overrides.
-Everything is checked before any work starts; a `ConfigError` names the key, what was found and what is accepted.
+The field defaults are the paper's (Chen & Ritter, EMNLP 2021); `config.load` fills the fields from files.
 """
 
-import difflib
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lms_ray import languages
-
-PRESETS = Path(__file__).parent / "presets"
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Precision = Literal["float32", "bfloat16"]
-
-
-class ConfigError(ValueError):
-    """The configuration is wrong; the message says which key, what was found and what is accepted."""
 
 
 class _Model(BaseModel):
@@ -97,7 +84,9 @@ class Sweep(_Model):
             if self.search == "grid" and isinstance(getattr(self, key), Range):
                 raise ValueError(f"{key} is a range, which wants search: optuna; a grid wants a list of values")
         if (self.search == "optuna") != (self.candidates is not None):
-            raise ValueError("candidates is the number of candidates of search: optuna, to be given there and only there")
+            raise ValueError(
+                "candidates is the number of candidates of search: optuna, to be given there and only there"
+            )
         return self
 
 
@@ -215,7 +204,9 @@ class Data(_Model):
         if self.format == "toy" and (self.root or self.treebanks):
             raise ValueError("toy languages are generated; root and treebanks must be left out")
         if self.text is not None and "{lang}" not in self.text:
-            raise ValueError(f"text has no {{lang}} in it, found {self.text!r}; accepted is a path like text/{{lang}}.txt")
+            raise ValueError(
+                f"text has no {{lang}} in it, found {self.text!r}; accepted is a path like text/{{lang}}.txt"
+            )
         return self
 
 
@@ -283,7 +274,9 @@ class Experiment(_Model):
     @model_validator(mode="after")
     def _roles_fit(self) -> Self:
         if self.source in self.pivots + self.targets:
-            raise ValueError(f"source {self.source} is also a pivot or a target; its labels are in every candidate already")
+            raise ValueError(
+                f"source {self.source} is also a pivot or a target; its labels are in every candidate already"
+            )
         alone = [target for target in self.targets if set(self.pivots) <= {target}]
         if alone:
             raise ValueError(f"target {alone[0]} is the only pivot: leaving it out of its own ranker leaves none")
@@ -372,135 +365,3 @@ def content_hash(*parts: Any) -> str:
 def seed_for(*parts: Any) -> int:
     """A 32-bit seed for one use: `seed_for(experiment.seed, "meta-split")`."""
     return int(content_hash(*parts)[:8], 16)
-
-
-def presets() -> list[str]:
-    """Names of the presets."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
-
-
-def load(config: str | None = None, overrides: list[str] | None = None) -> Experiment:
-    """Read and check a configuration.
-
-    Args:
-        config: a YAML file, or the name of a preset; None is the preset `quickstart`.
-        overrides: `key.sub=value`, the value read as YAML.
-
-    Raises:
-        ConfigError: with one line for everything that is wrong.
-    """
-    values = _read(config or "quickstart")
-    for override in overrides or []:
-        values = _merge(values, _parse_override(override))
-    if "preset" in values:
-        values = _merge(_read_preset(values["preset"]), values)
-    try:
-        return Experiment.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
-
-
-def to_yaml(experiment: Experiment) -> str:
-    """The resolved configuration; reading it back gives the same experiment."""
-    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _read(config: str) -> dict[str, Any]:
-    if config in presets():
-        return {"preset": config}
-    path = Path(config)
-    if not path.is_file():
-        raise ConfigError(f"CONFIG: found no file {config!r}; accepted are a YAML file or one of {', '.join(presets())}")
-    return _read_mapping(path)
-
-
-def _read_preset(name: Any) -> dict[str, Any]:
-    if name not in presets():
-        raise ConfigError(f"preset: found {name!r}; accepted are {', '.join(presets())}")
-    return _read_mapping(PRESETS / f"{name}.yaml")
-
-
-def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: found {type(values).__name__}; accepted is a mapping of keys to values")
-    return values
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 in the two places where 1.1 surprises: 5e-5 is a number, and `no` (Norwegian) is a word."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false|True|False)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?$"),
-    list("-+0123456789."),
-)
-
-
-def _parse_override(text: str) -> dict[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not all(key.split(".")):
-        raise ConfigError(f"override: found {text!r}; accepted is key.sub=value, such as sweep.seeds=2")
-    try:
-        nested: Any = yaml.load(value, _Loader)
-    except yaml.YAMLError:
-        raise ConfigError(f"{key}: found {value!r}; accepted is a YAML value, such as 3, [de, nl] or null") from None
-    for part in reversed(key.split(".")):
-        nested = {part: nested}
-    return nested
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merge(base[key], value) if both else value
-    return merged
-
-
-def _explain(error: ValidationError) -> str:
-    """One line for each key that is wrong."""
-    lines: dict[str, str] = {}
-    for problem in error.errors():
-        # Alternatives of a union (`tuple[...]`, `Range`) add their own names to the location; keys are lower case.
-        path = [str(part) for part in problem["loc"] if re.fullmatch(r"[a-z0-9_]+", str(part))]
-        key = ".".join(path)
-        if any(known == key or known.startswith(f"{key}.") for known in lines):
-            continue  # the second alternative of a union complains about the same value
-        lines[key] = f"{key}: {_complaint(problem, path)}" if key else _complaint(problem, path)
-    return "\n".join(lines.values())
-
-
-def _complaint(problem: Any, path: list[str]) -> str:
-    if problem["type"] == "extra_forbidden":
-        return f"no such key{_suggestion(path)}"
-    if problem["type"] == "missing":
-        return "not set; it is needed"
-    message = problem["msg"].removeprefix("Value error, ")
-    found = problem["input"]
-    if found is None or isinstance(found, str | int | float | list | tuple):
-        return f"found {found!r}; {message[0].lower()}{message[1:]}"
-    return message
-
-
-def _suggestion(location: list[str]) -> str:
-    model: Any = Experiment
-    for part in location[:-1]:
-        field = model.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return ""
-        model = field.annotation
-    known = list(model.model_fields)
-    close = difflib.get_close_matches(location[-1], known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; accepted are {', '.join(known)}"

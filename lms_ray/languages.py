@@ -102,3 +102,23 @@ def syntax(code: str) -> dict[str, float]:
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
     """Cosine of the angle between two vectors."""
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+@cache
+def _families() -> tuple[dict[str, int], list[str], np.ndarray]:
+    """Row of each ISO 639-3 code, family names and membership, shape (languages, families); widest family first."""
+    with np.load(data_folder() / "family_features.npz") as table:
+        rows = {str(code): row for row, code in enumerate(table["langs"])}
+        member_LF = table["data"][:, :, 0] > 0
+        widest_first = np.argsort(-member_LF.sum(axis=0), kind="stable")
+        return rows, [str(name) for name in table["feats"][widest_first]], member_LF[:, widest_first]
+
+
+def families(code: str) -> tuple[str, ...]:
+    """Families of a language from the widest to the narrowest (`F_Indo-European`, `F_Germanic`, ...).
+
+    Empty where URIEL places the language in none.
+    """
+    rows, names, member_LF = _families()
+    row = rows.get(iso639_3(code))
+    return () if row is None else tuple(names[column] for column in np.flatnonzero(member_LF[row]))

@@ -1,0 +1,57 @@
+"""Connecting to Ray, and how much of it a stage may use."""
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+import torch
+
+from lms_ray.experiment import Cluster, Resources
+
+# Set before Ray starts its processes, which inherit them.
+ENVIRONMENT = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # one CSV, JSON and TensorBoard file for each candidate
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def connect(settings: Cluster) -> Iterator[None]:
+    """Be connected to a Ray cluster for the length of the block; a local one is started where none is named."""
+    os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
+    address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
+    local = {"num_cpus": settings.cpus, "include_dashboard": False} if address == "local" else {}
+    ray.init(address=address, logging_level="WARNING", log_to_driver=False, **local)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def fitting(resources: Resources) -> int:
+    """How many trials, actors or workers of this size fit the cluster as it is now, at least one."""
+    cluster = ray.cluster_resources()
+    fits = math.floor(cluster.get("CPU", 0) / resources.cpus + 1e-9)
+    if resources.gpus:
+        fits = min(fits, math.floor(cluster.get("GPU", 0) / resources.gpus + 1e-9))
+    return max(1, min(fits, resources.workers or fits))
+
+
+def use(resources: Resources) -> str:
+    """Set this process up for its share: torch threads, and the device that is returned.
+
+    Raises:
+        RuntimeError: GPUs are configured and this process sees none.
+    """
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    if not resources.gpus:
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise RuntimeError("resources.gpus is set, but torch sees no CUDA device here; accepted is gpus=0")
+    return "cuda"

@@ -1,0 +1,171 @@
+"""Stage 2: pass every corpus through every checkpoint with Ray Data, in one execution.
+
+    python -m lms_ray.features CONFIG [key=value ...]
+
+A row of the dataset is a candidate and some shards of tokenised text; an actor loads the checkpoint once for all of
+them, while it still computes on the one before. Shards are tokenised once, into the object store, which spills to
+disk what does not fit. Actors return sums and example statistics; the driver commits a candidate when its last shard
+has come back.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import ray
+from transformers import AutoTokenizer, PreTrainedModel
+
+from lms_ray import corpora, encodings, tasks
+from lms_ray.cluster import fitting, use
+from lms_ray.corpora import Corpus
+from lms_ray.encode import Encoded, encode, load_checkpoint
+from lms_ray.experiment import Experiment, content_hash
+from lms_ray.progress import Progress
+from lms_ray.store import Store
+from lms_ray.sweep import POOL
+from lms_ray.windows import Windows
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A piece of a corpus in the object store."""
+
+    corpus: str
+    windows: ray.ObjectRef
+
+
+def run(experiment: Experiment, store: Store) -> None:
+    """Encode what is missing."""
+    task = tasks.get(experiment.task)
+    candidates = store.read_table(POOL, columns=["id"])["id"].to_pylist()
+    wanted = corpora.encoded(experiment)
+    with store.as_local(f"candidates/{candidates[0]}") as folder:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    settings = (
+        tokenizer.backend_tokenizer.to_str(),
+        experiment.finetune.max_length,
+        experiment.encode.model_dump(exclude={"resources"}),
+    )
+    digests = {corpus.name: content_hash(corpus.digest(task), settings) for corpus in wanted}
+    missing = {candidate: encodings.missing(store, candidate, digests) for candidate in candidates}
+    missing = {candidate: names for candidate, names in missing.items() if names}
+    done = len(candidates) - len(missing)
+    progress = Progress("features", "candidates", len(candidates), done=done)
+    if not missing:
+        return
+    needed = {name for names in missing.values() for name in names}
+    shards = _tokenise([corpus for corpus in wanted if corpus.name in needed], experiment, tokenizer)
+    started: dict[str, float] = defaultdict(time.monotonic)
+    results: dict[str, dict[int, Encoded]] = defaultdict(dict)
+    for candidate, shard, encoded in _stream(missing, shards, experiment, store):
+        results[candidate][shard] = encoded
+        started[candidate] = min(started[candidate], time.monotonic())
+        expected = [index for index, shard in enumerate(shards) if shard.corpus in missing[candidate]]
+        if len(results[candidate]) == len(expected):
+            arrived = results.pop(candidate)
+            fresh: dict[str, list[Encoded]] = defaultdict(list)
+            for index in expected:
+                fresh[shards[index].corpus].append(arrived[index])
+            encodings.write(store, task, candidate, fresh, digests, time.monotonic() - started[candidate])
+            done += 1
+            progress.show(done)
+
+
+def _tokenise(wanted: list[Corpus], experiment: Experiment, tokenizer: object) -> list[Shard]:
+    """Shards of all corpora, tokenised in parallel; only references come back."""
+    remote = ray.remote(num_cpus=1, num_returns="streaming")(_shards)
+    tokenizer_ref = ray.put(tokenizer)
+    streams = [(corpus.name, remote.remote(corpus, experiment, tokenizer_ref)) for corpus in wanted]
+    return [Shard(name, windows) for name, stream in streams for windows in stream]
+
+
+def _shards(corpus: Corpus, experiment: Experiment, tokenizer: object) -> Iterator[Windows]:
+    task = tasks.get(experiment.task)
+    yield from corpus.shards(task, tokenizer, experiment.finetune.max_length, experiment.encode.shard_examples)
+
+
+def _stream(
+    missing: dict[str, list[str]], shards: list[Shard], experiment: Experiment, store: Store
+) -> Iterator[tuple[str, int, Encoded]]:
+    """Candidate, shard number and what came out, in the order in which they are finished."""
+    actors = fitting(experiment.encode.resources)
+    parts = -(-2 * actors // len(missing))  # few candidates: share each between actors
+    rows = []
+    for candidate, names in missing.items():
+        expected = [index for index, shard in enumerate(shards) if shard.corpus in names]
+        for part in np.array_split(expected, min(parts, len(expected))):
+            rows.append({"candidate": candidate, "shards": part.tolist()})
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    encoded = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        EncodingActor,
+        batch_size=1,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=ray.data.ActorPoolStrategy(
+            size=min(actors, len(rows)),
+            max_tasks_in_flight_per_actor=2,
+            max_concurrent_calls_per_actor=2,
+            enable_true_multi_threading=True,
+        ),
+        num_cpus=experiment.encode.resources.cpus,
+        num_gpus=experiment.encode.resources.gpus,
+        fn_constructor_kwargs={
+            "experiment": experiment,
+            "store_root": store.root,
+            "windows": [shard.windows for shard in shards],
+        },
+    )
+    for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for row in batch.to_pylist():
+            statistics_ES = np.asarray(row["statistics"], np.int64).reshape(row["examples"], -1)
+            yield row["candidate"], row["shard"], Encoded(np.asarray(row["cls_sum"]), statistics_ES)
+
+
+class EncodingActor:
+    """Loads checkpoints and passes shards through them; two calls overlap, one loading and one computing."""
+
+    def __init__(self, experiment: Experiment, store_root: str, windows: list[ray.ObjectRef]):
+        self.experiment, self.store, self.windows = experiment, Store(store_root), windows
+        self.task = tasks.get(experiment.task)
+        self.loading, self.computing = threading.Lock(), threading.Lock()
+        self.models: dict[str, PreTrainedModel] = {}
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """Encode one row: a candidate and the numbers of its shards."""
+        (row,) = batch.to_pylist()
+        device = use(self.experiment.encode.resources)
+        model = self._model(row["candidate"], device)
+        for shard in row["shards"]:
+            windows = ray.get(self.windows[shard])
+            with self.computing:
+                encoded = encode(model, self.task, windows, self.experiment.encode)
+            yield pa.table(
+                {
+                    "candidate": [row["candidate"]],
+                    "shard": [shard],
+                    "examples": [encoded.examples],
+                    "cls_sum": [encoded.cls_sum_H],
+                    "statistics": [encoded.statistics_ES.ravel()],
+                }
+            )
+
+    def _model(self, candidate: str, device: str) -> PreTrainedModel:
+        with self.loading:
+            if candidate not in self.models:
+                while len(self.models) >= 2:  # the one that computes, and the next
+                    self.models.pop(next(iter(self.models)))
+                with self.store.as_local(f"candidates/{candidate}") as folder:
+                    self.models[candidate] = load_checkpoint(folder, device)
+            return self.models[candidate]
+
+
+if __name__ == "__main__":
+    from lms_ray.cli import main
+
+    main(stage="features")

@@ -1,0 +1,43 @@
+"""One line of progress, for a terminal and for the log of a job."""
+
+import time
+
+
+class Progress:
+    """Prints done, running and failed units, speed and time left, at most once in `every` seconds.
+
+    Args:
+        stage: name in front of the line.
+        unit: what is counted (`candidates`).
+        total: how many there are.
+        done: how many were finished before.
+        every: seconds between lines.
+    """
+
+    def __init__(self, stage: str, unit: str, total: int, done: int = 0, every: float = 5.0):
+        self.stage, self.unit, self.total, self.every = stage, unit, total, every
+        self.before = self.done = done
+        self.started = time.monotonic()
+        self.printed = float("-inf")
+        print(f"{stage:9} {total} {unit}, {done} of them done before", flush=True)
+
+    def show(self, done: int, running: int = 0, failed: int = 0) -> None:
+        """Report the state; the last unit's line is always printed."""
+        now = time.monotonic()
+        self.done = done
+        if now - self.printed < self.every and done + failed < self.total:
+            return
+        self.printed = now
+        line = f"{self.stage:9} {done}/{self.total} done, {running} running, {failed} failed"
+        fresh = done - self.before
+        if fresh:
+            rate = fresh / (now - self.started)
+            line += f", {rate * 3600:.0f} {self.unit}/h, {_span((self.total - done - failed) / rate)} left"
+        print(line, flush=True)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,287 @@
+"""Stage 1 and the main job: fine-tune the candidates with Ray Tune, then go on through every other stage.
+
+    python -m lms_ray.sweep                                            # the quickstart
+    python -m lms_ray.sweep jobs/pos-ud.yaml data.root=/data/ud        # an experiment, with overrides
+    python -m lms_ray.sweep jobs/pos-ud.yaml data.root=/data/ud --only # stop after this stage
+
+Each candidate is one Tune trial. What is done is skipped; a candidate that was interrupted goes on from its last epoch.
+"""
+
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pyarrow as pa
+from ray import tune
+from ray.tune.search.optuna import OptunaSearch
+
+from lms_ray import corpora, encoder, tasks
+from lms_ray.cluster import use
+from lms_ray.encode import encode
+from lms_ray.encoder import Encoder
+from lms_ray.experiment import Candidate, Experiment, Range, content_hash, grid, seed_for
+from lms_ray.finetune import FineTuner
+from lms_ray.progress import Progress
+from lms_ray.store import Store
+from lms_ray.tasks.base import Task
+from lms_ray.windows import Windows
+
+POOL = "candidates.parquet"
+
+
+class SweepError(RuntimeError):
+    """Some candidates could not be fine-tuned."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trials share, put into the object store once."""
+
+    experiment: Experiment
+    store_root: str
+    config_hash: str
+    encoder: Encoder
+    train: Windows
+    dev: Windows
+
+
+def run(experiment: Experiment, store: Store) -> None:
+    """Fine-tune every candidate that is not done, and write the table of the pool.
+
+    Raises:
+        SweepError: candidates failed for good; the others are done, and a rerun tries only the failed ones again.
+    """
+    job = _prepare(experiment, store)
+    if experiment.sweep.search == "grid":
+        wanted = grid(experiment.sweep)
+        _fine_tune(wanted, job, store)
+    else:
+        wanted = _search(job, store)
+    failed = [candidate.id(job.config_hash) for candidate in wanted if not _record(candidate, job, store)]
+    if failed:
+        raise SweepError(
+            f"{len(failed)} of {len(wanted)} candidates failed, among them {failed[0]}: "
+            f"{store.root}/candidates/{failed[0]}/ERROR.txt says why, unless its machine was lost; "
+            "run the job again to try them again"
+        )
+    store.write_table(POOL, _pool(experiment, [_record(candidate, job, store) or {} for candidate in wanted]))
+
+
+def _prepare(experiment: Experiment, store: Store) -> Job:
+    task = tasks.get(experiment.task)
+    base = encoder.load(experiment.encoder)
+    max_length = experiment.finetune.max_length
+    train, dev = corpora.training(experiment), corpora.source_dev(experiment)
+    return Job(
+        experiment=experiment,
+        store_root=store.root,
+        config_hash=content_hash(
+            experiment.task, experiment.seed, base.digest, train.digest(task), experiment.finetune.model_dump()
+        ),
+        encoder=base,
+        train=task.windows(train.examples(task), base.tokenizer, max_length),
+        dev=task.windows(dev.examples(task), base.tokenizer, max_length),
+    )
+
+
+def _record(candidate: Candidate, job: Job, store: Store) -> dict[str, Any] | None:
+    return store.done(f"candidates/{candidate.id(job.config_hash)}")
+
+
+def _fine_tune(wanted: list[Candidate], job: Job, store: Store) -> None:
+    missing = [candidate for candidate in wanted if not _record(candidate, job, store)]
+    progress = Progress("sweep", "candidates", len(wanted), done=len(wanted) - len(missing))
+    if missing:
+        space = {"candidate": tune.grid_search([asdict(candidate) for candidate in missing])}
+        _tune(job, progress, space, None, samples=1)
+
+
+def _search(job: Job, store: Store) -> list[Candidate]:
+    """Candidates proposed by Optuna's TPE; those of an earlier run are finished first, then taught to the sampler."""
+    sweep = job.experiment.sweep
+    assert sweep.candidates is not None
+    begun = [
+        Candidate(**store.read_json(f"candidates/{name}/candidate.json"))
+        for name in store.names("candidates")
+        if store.exists(f"candidates/{name}/candidate.json")
+    ]
+    begun = [candidate for candidate in begun if store.exists(f"candidates/{candidate.id(job.config_hash)}")]
+    begun = begun[: sweep.candidates]
+    if any(not _record(candidate, job, store) for candidate in begun):
+        _fine_tune(begun, job, store)
+    finished = [(candidate, record) for candidate in begun if (record := _record(candidate, job, store))]
+    more = sweep.candidates - len(begun)
+    progress = Progress("sweep", "candidates", sweep.candidates, done=len(finished))
+    if more:
+        algorithm = _SeededOptuna(
+            _space(sweep.learning_rate, sweep.epochs, sweep.batch_size),
+            metric="dev_score",
+            mode="max",
+            sampler=optuna.samplers.TPESampler(seed=seed_for(job.experiment.seed, "search", len(begun))),
+            points_to_evaluate=[_without_seed(candidate) for candidate, _ in finished] or None,
+            evaluated_rewards=[record["dev_score"] for _, record in finished] or None,
+        )
+        algorithm.next_seed = len(begun)
+        results = _tune(job, progress, None, algorithm, samples=more)
+        begun += [Candidate(**result.config["candidate"]) for result in results if result.config]
+    return begun
+
+
+class _SeededOptuna(OptunaSearch):
+    """Gives each proposal a seed of its own, which the sampler does not see: it is noise, not a setting."""
+
+    next_seed = 0
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        config = super().suggest(trial_id)
+        if config is not None:
+            config["candidate"]["seed"] = self.next_seed
+            self.next_seed += 1
+        return config
+
+
+def _space(learning_rate: Any, epochs: Any, batch_size: Any) -> dict[str, optuna.distributions.BaseDistribution]:
+    def distribution(values: Any, whole: bool) -> optuna.distributions.BaseDistribution:
+        if not isinstance(values, Range):
+            return optuna.distributions.CategoricalDistribution(values)
+        if whole:
+            return optuna.distributions.IntDistribution(int(values.low), int(values.high), log=values.log)
+        return optuna.distributions.FloatDistribution(values.low, values.high, log=values.log)
+
+    return {
+        "candidate/learning_rate": distribution(learning_rate, whole=False),
+        "candidate/epochs": distribution(epochs, whole=True),
+        "candidate/batch_size": distribution(batch_size, whole=True),
+    }
+
+
+def _without_seed(candidate: Candidate) -> dict[str, Any]:
+    return {f"candidate/{key}": value for key, value in asdict(candidate).items() if key != "seed"}
+
+
+def _tune(job: Job, progress: Progress, space: Any, algorithm: Any, samples: int) -> tune.ResultGrid:
+    sweep = job.experiment.sweep
+    with tempfile.TemporaryDirectory(prefix="lms-ray-tune-") as bookkeeping:  # DONE.json is the truth, not this
+        return tune.Tuner(
+            tune.with_resources(
+                tune.with_parameters(Trial, job=job),
+                {"CPU": sweep.resources.cpus, "GPU": sweep.resources.gpus},
+            ),
+            param_space=space,
+            tune_config=tune.TuneConfig(
+                search_alg=algorithm,
+                num_samples=samples,
+                max_concurrent_trials=sweep.resources.workers,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=bookkeeping,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
+                callbacks=[_Report(progress)],
+            ),
+        ).fit()
+
+
+class Trial(tune.Trainable):
+    """One candidate; the actor is used again for the next one."""
+
+    def setup(self, config: dict[str, Any], job: Job) -> None:
+        """Take over the shared data, once for each actor."""
+        self.job = job
+        self.device = use(self.job.experiment.sweep.resources)
+        self.task = tasks.get(self.job.experiment.task)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Be the trial of another candidate."""
+        self.candidate = Candidate(**new_config["candidate"])
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Fine-tune the candidate to its end; the reason of a failure is kept beside it."""
+        try:
+            record = fine_tune(self.candidate, self.job, self.task, self.device)
+        except Exception:
+            unit = f"candidates/{self.candidate.id(self.job.config_hash)}"
+            Store(self.job.store_root).write_bytes(f"{unit}/ERROR.txt", traceback.format_exc().encode())
+            raise
+        return {"dev_score": record["dev_score"], "done": True}
+
+
+def fine_tune(candidate: Candidate, job: Job, task: Task, device: str) -> dict[str, Any]:
+    """Train a candidate from its last saved epoch to its end, and commit it.
+
+    Returns:
+        The candidate's DONE.json.
+    """
+    started = time.time()
+    store, experiment = Store(job.store_root), job.experiment
+    name = candidate.id(job.config_hash)
+    unit, resume = f"candidates/{name}", f"candidates/{name}/resume.safetensors"
+    store.write_json(f"{unit}/candidate.json", asdict(candidate))
+    tuner = FineTuner(task, job.encoder, candidate, experiment.finetune, job.train, experiment.seed, device)
+    if store.exists(resume):
+        tuner.load_state(store.read_bytes(resume))
+    resumed_from = tuner.epoch
+    losses = []
+    while not tuner.is_finished:
+        losses.append(tuner.train_epoch())
+        if not tuner.is_finished:
+            store.write_bytes(resume, tuner.state())
+    with tempfile.TemporaryDirectory(prefix="lms-ray-model-") as folder:
+        tuner.save_model(Path(folder))
+        store.upload(Path(folder), unit)
+    statistics_ES = encode(tuner.model, task, job.dev, experiment.encode).statistics_ES
+    store.delete(resume)
+    store.delete(f"{unit}/ERROR.txt")
+    record = {
+        "id": name,
+        **asdict(candidate),
+        "config_hash": job.config_hash,
+        "dev_score": float(task.score(statistics_ES.sum(0))),
+        "seconds": time.time() - started,
+        "resumed_from_epoch": resumed_from,
+        "losses": losses,
+        "device": device,
+    }
+    store.commit(unit, record)
+    return record
+
+
+class _Report(tune.Callback):
+    """Shows Tune's trials as a progress line."""
+
+    def __init__(self, progress: Progress):
+        self.progress, self.before = progress, progress.done
+
+    def on_step_end(self, iteration: int, trials: Iterable[Any], **info: Any) -> None:
+        states = Counter(trial.status for trial in trials)
+        self.progress.show(self.before + states["TERMINATED"], states["RUNNING"], states["ERROR"])
+
+
+def _pool(experiment: Experiment, records: list[dict[str, Any]]) -> pa.Table:
+    """The candidates by id with their part of the meta split, drawn by the experiment's seed."""
+    records = sorted(records, key=lambda record: record["id"])
+    count = len(records)
+    train = round(count * experiment.meta_split.train)
+    dev = round(count * experiment.meta_split.dev)
+    order = np.random.default_rng(seed_for(experiment.seed, "meta-split")).permutation(count)
+    part = np.empty(count, dtype=object)
+    part[order[:train]], part[order[train : train + dev]], part[order[train + dev :]] = "train", "dev", "test"
+    columns = ("id", "learning_rate", "epochs", "batch_size", "seed", "dev_score", "seconds")
+    table = {column: [record[column] for record in records] for column in columns}
+    return pa.table({**table, "meta_split": part.tolist()})
+
+
+if __name__ == "__main__":
+    from lms_ray.cli import main
+
+    main(stage="sweep")
