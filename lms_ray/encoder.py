@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import transformers
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -15,6 +16,9 @@ from transformers import (
 )
 
 from lms_ray.config import ConfigError
+
+transformers.logging.set_verbosity_error()  # heads and poolers that a checkpoint lacks or has too many are expected
+transformers.logging.disable_progress_bar()
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ def load(name: str) -> Encoder:
     try:
         config = AutoConfig.from_pretrained(name)
         tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True)
+        model, report = AutoModel.from_pretrained(
+            name, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
@@ -46,7 +52,10 @@ def load(name: str) -> Encoder:
         ) from error
     if not tokenizer.is_fast:
         raise ConfigError(f"encoder: {name!r} has no fast tokenizer, which knows which sub-word belongs to which word")
-    weights = {key: tensor.numpy() for key, tensor in model.state_dict().items()}
+    # What the files lack (a pooler) was drawn at random; no candidate uses it, and the digest must not see it.
+    weights = {
+        key: tensor.numpy() for key, tensor in model.state_dict().items() if key not in report["missing_keys"]
+    }
     return Encoder(config, weights, tokenizer, _digest(config, weights, tokenizer))
 
 

@@ -31,12 +31,17 @@ class ScoringNet(nn.Module):
         self.product = nn.Parameter(torch.empty(hidden, hidden if language else 1))
         nn.init.xavier_normal_(self.product)
 
-    def forward(self, feature_BH: torch.Tensor, language_BV: torch.Tensor | None) -> torch.Tensor:
-        """Scores, shape (B,); only their differences within one language mean something."""
-        projected = self.model_branch(feature_BH) @ self.product
+    def forward(self, feature: torch.Tensor, language: torch.Tensor | None) -> torch.Tensor:
+        """Scores, shape (...); only their differences within one language mean something.
+
+        Args:
+            feature: shape (..., H).
+            language: shape (..., V), broadcast against the features.
+        """
+        projected = self.model_branch(feature) @ self.product
         if self.language_branch is None:
             return projected.squeeze(-1)
-        return (projected * self.language_branch(language_BV)).sum(-1)
+        return (projected * self.language_branch(language)).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -74,16 +79,16 @@ def fit(train: Lesson, settings: Ranker, batch_size: int, learning_rate: float, 
     net = ScoringNet(feature_CPH.shape[-1], None if language_PV is None else language_PV.shape[-1], settings.hidden).to(
         device
     )
-    optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
+    optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate, fused=True)
     for _ in range(settings.epochs):
         order = rng.permutation(len(wins_N))
         for start in range(0, len(order), batch_size):
             chosen_B = order[start : start + batch_size]
             pivot_B = torch.from_numpy(pivot_N[chosen_B]).to(device)
-            language_BV = None if language_PV is None else language_PV[pivot_B]
-            first_B = net(feature_CPH[torch.from_numpy(first_N[chosen_B]).to(device), pivot_B], language_BV)
-            second_B = net(feature_CPH[torch.from_numpy(second_N[chosen_B]).to(device), pivot_B], language_BV)
-            loss = F.binary_cross_entropy_with_logits(first_B - second_B, _tensor(wins_N[chosen_B], device))
+            candidate_B2 = torch.from_numpy(np.stack([first_N[chosen_B], second_N[chosen_B]], axis=1)).to(device)
+            feature_B2H = feature_CPH[candidate_B2, pivot_B[:, None]]
+            score_B2 = net(feature_B2H, None if language_PV is None else language_PV[pivot_B, None])
+            loss = F.binary_cross_entropy_with_logits(score_B2[:, 0] - score_B2[:, 1], _tensor(wins_N[chosen_B], device))
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -94,10 +99,8 @@ def fit(train: Lesson, settings: Ranker, batch_size: int, learning_rate: float, 
 def score(net: ScoringNet, feature_CH: np.ndarray, language_V: np.ndarray | None) -> np.ndarray:
     """Scores of candidates for one language from their features over its text, shape (C,), float64."""
     device = str(net.product.device)
-    language_CV = None
-    if language_V is not None:
-        language_CV = _tensor(language_V, device).expand(len(feature_CH), -1)
-    return net(_tensor(feature_CH, device), language_CV).double().cpu().numpy()
+    language = None if language_V is None else _tensor(language_V, device)
+    return net(_tensor(feature_CH, device), language).double().cpu().numpy()
 
 
 def validate(net: ScoringNet, dev: Lesson) -> float:

@@ -20,6 +20,7 @@ import numpy as np
 import optuna
 import pyarrow as pa
 from ray import tune
+from ray.tune.logger import JsonLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
 
 from lms_ray import corpora, encoder, tasks
@@ -185,7 +186,7 @@ def _tune(job: Job, progress: Progress, space: Any, algorithm: Any, samples: int
                 storage_path=bookkeeping,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
-                callbacks=[_Report(progress)],
+                callbacks=[_Report(progress), JsonLoggerCallback()],
             ),
         ).fit()
 
@@ -214,6 +215,13 @@ class Trial(tune.Trainable):
             Store(self.job.store_root).write_bytes(f"{unit}/ERROR.txt", traceback.format_exc().encode())
             raise
         return {"dev_score": record["dev_score"], "done": True}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Nothing: what counts is in the experiment folder already."""
+        return {}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Nothing: `step` goes on from the experiment folder."""
 
 
 def fine_tune(candidate: Candidate, job: Job, task: Task, device: str) -> dict[str, Any]:

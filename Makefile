@@ -1,0 +1,41 @@
+# Two commands do everything on a machine with Python 3.11 or 3.12 and nothing else:
+#   make quickstart    the main job on embedded data, minutes on two cores
+#   make test          every test
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+
+.PHONY: setup quickstart test fast lint format clean
+
+setup: $(VENV)/.installed
+
+# torch goes first and by its exact version: on a machine without a GPU, let pip find a CPU build of it
+# (pip's own settings, such as PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL) and no CUDA package is installed.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Python 3.11 or 3.12 is needed (make PYTHON=python3.12 ...)")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	touch $@
+
+quickstart: setup
+	$(BIN)/python -m lms_ray.sweep quickstart
+
+test: setup
+	$(BIN)/python -m pytest
+
+fast: setup
+	$(BIN)/python -m pytest -m "not ray"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache

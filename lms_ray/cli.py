@@ -1,0 +1,142 @@
+"""The command line: one stage, or the whole road.
+
+    lms-ray sweep|features|rank|select|report [CONFIG] [key=value ...]
+    lms-ray plan [CONFIG] [key=value ...]      what would run, before anything does
+    lms-ray status PATH                        progress of an experiment, from its folder alone
+
+`lms-ray sweep` is `python -m lms_ray.sweep`, the main job; with `--only` it stops after the sweep.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lms_ray.config import ConfigError, load, to_yaml
+from lms_ray.data import DataError
+from lms_ray.experiment import Experiment
+
+if TYPE_CHECKING:
+    from lms_ray.store import Store
+
+STAGES = ("sweep", "features", "ranking", "selection", "report")
+VERBS = {"sweep": "sweep", "features": "features", "rank": "ranking", "select": "selection", "report": "report"}
+
+
+def main(stage: str | None = None) -> None:
+    """Parse the command line and run; the exit status is 0, 1 for an error, 2 for bad input, 130 for an interrupt.
+
+    Args:
+        stage: run this stage (`python -m lms_ray.<stage>`); None reads a verb first (`lms-ray VERB`).
+    """
+    arguments = _parser(stage).parse_args()
+    verb = stage or arguments.verb
+    try:
+        if verb == "status":
+            from lms_ray.status import show
+
+            show(arguments.path)
+            return
+        configuration = [arguments.config] if arguments.config else []
+        is_override = bool(configuration) and "=" in configuration[0]
+        overrides = [*configuration, *arguments.overrides] if is_override else arguments.overrides
+        experiment = load(None if is_override else arguments.config, overrides)
+        if verb == "plan":
+            from lms_ray.plan import show_plan
+
+            show_plan(experiment)
+            return
+        stage = VERBS.get(verb, verb)
+        whole_road = stage == "sweep" and not arguments.only
+        run(experiment, STAGES if whole_road else (stage,))
+    except (ConfigError, DataError) as error:
+        sys.exit(_failed(error, 2))
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        sys.exit(_failed(error, 1))
+
+
+def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
+    """Run stages of an experiment in order, on Ray, as the only driver of its folder."""
+    from lms_ray import corpora, provenance, tasks  # slow imports, after the configuration has been accepted
+    from lms_ray.cluster import connect
+    from lms_ray.store import Store, hold
+
+    store = Store(experiment.folder)
+    with hold(store):
+        experiment = materialise(experiment)
+        corpora.check(experiment, tasks.get(experiment.task))
+        with connect(experiment.cluster):
+            store.write_bytes("experiment.yaml", to_yaml(experiment).encode())
+            store.write_json("provenance.json", provenance.collect())
+            for stage in stages:
+                started = time.monotonic()
+                _stage(stage)(experiment, store)
+                print(f"{stage:9} finished in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def materialise(experiment: Experiment) -> Experiment:
+    """The experiment with its toy languages and their encoder made, where it asks for them."""
+    if experiment.data.format != "toy":
+        return experiment
+    from pathlib import Path
+
+    from lms_ray import pretrain
+    from lms_ray.data import toy
+
+    if "://" in experiment.storage:
+        raise ConfigError(f"storage: found {experiment.storage}; accepted for toy languages is a local folder")
+    print(f"{'toy':9} languages and encoder, made once and kept in {experiment.storage}", flush=True)
+    root, encoder = pretrain.prepare(Path(experiment.storage), experiment.languages, experiment.seed)
+    treebanks = {language: toy.treebank(language) for language in experiment.languages}
+    data = experiment.data.model_copy(update={"format": "conllu", "root": str(root), "treebanks": treebanks})
+    return experiment.model_copy(update={"data": data, "encoder": str(encoder)})
+
+
+def _stage(name: str) -> "Callable[[Experiment, Store], None]":
+    from importlib import import_module
+
+    return import_module(f"lms_ray.{name}").run
+
+
+def _parser(stage: str | None) -> argparse.ArgumentParser:
+    description = (__doc__ or "").split("\n\n")[0]
+    if stage:
+        parser = argparse.ArgumentParser(prog=f"python -m lms_ray.{stage}", description=f"Run the stage {stage}.")
+        return _with_configuration(parser, only=stage == "sweep")
+    parser = argparse.ArgumentParser(prog="lms-ray", description=description)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in (*VERBS, "plan"):
+        _with_configuration(verbs.add_parser(verb), only=verb == "sweep")
+    verbs.add_parser("status").add_argument("path", help="folder of an experiment, local path or URI")
+    return parser
+
+
+def _with_configuration(parser: argparse.ArgumentParser, only: bool) -> argparse.ArgumentParser:
+    parser.add_argument("config", nargs="?", help="YAML file or preset; none is the quickstart")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override one key, such as sweep.seeds=2")
+    if only:
+        parser.add_argument("--only", action="store_true", help="stop after the sweep")
+    return parser
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether the message alone tells the user what to do."""
+    from lms_ray.store import BusyError
+    from lms_ray.sweep import SweepError
+
+    return isinstance(error, BusyError | SweepError)
+
+
+def _failed(error: Exception, status: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Shared by all tests: a tiny real encoder, sentences that can be learned, and the folder of real data."""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from lms_ray import encoder as encoders
+from lms_ray.data.conllu import TaggedSentence
+from lms_ray.encoder import Encoder
+from lms_ray.pretrain import train_tokenizer
+from lms_ray.tasks.tagging import PartOfSpeech
+
+torch.set_num_threads(1)
+
+LEXICON = {
+    "DET": ["the", "a"],
+    "ADJ": ["small", "green", "quick"],
+    "NOUN": ["dog", "cats", "garden", "houseboat"],
+    "VERB": ["sees", "walked", "runs"],
+    "PUNCT": [".", "?"],
+}
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real data."""
+    folder = Path(os.environ.get("LMS_RAY_SHARED") or Path(__file__).parents[2] / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is no folder; LMS_RAY_SHARED names it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers with random weights, and a cased WordPiece tokenizer."""
+    folder = tmp_path_factory.mktemp("encoder")
+    words = [word for forms in LEXICON.values() for word in forms]
+    tokenizer = train_tokenizer([" ".join(words)] * 3, vocabulary=120)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=128,
+        initializer_range=0.3,  # so that what a word is and where it stands shows at [CLS]
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(encoder_folder: Path) -> Encoder:
+    """The tiny encoder, loaded."""
+    return encoders.load(str(encoder_folder))
+
+
+@pytest.fixture(scope="session")
+def task() -> PartOfSpeech:
+    """Part-of-speech tagging."""
+    return PartOfSpeech()
+
+
+@pytest.fixture(scope="session")
+def sentences() -> Callable[..., list[TaggedSentence]]:
+    """Sentences of 2 to `longest` words, in which a word has one tag only: `sentences(20, seed=1)`."""
+
+    def make(count: int, seed: int = 0, longest: int = 9) -> list[TaggedSentence]:
+        rng = random.Random(seed)
+        made = []
+        for _ in range(count):
+            tags = rng.choices(list(LEXICON), k=rng.randint(2, longest))
+            made.append(TaggedSentence(tuple(rng.choice(LEXICON[tag]) for tag in tags), tuple(tags)))
+        return made
+
+    return make
