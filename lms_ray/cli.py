@@ -127,10 +127,10 @@ def _with_configuration(parser: argparse.ArgumentParser, only: bool) -> argparse
 
 def _is_expected(error: Exception) -> bool:
     """Whether the message alone tells the user what to do."""
-    from lms_ray.store import BusyError
+    from lms_ray.store import BusyError, MissingError
     from lms_ray.sweep import SweepError
 
-    return isinstance(error, BusyError | SweepError)
+    return isinstance(error, BusyError | MissingError | SweepError)
 
 
 def _failed(error: Exception, status: int) -> int:

@@ -1,5 +1,6 @@
 """Connecting to Ray, and how much of it a stage may use."""
 
+import logging
 import math
 import os
 from collections.abc import Iterator
@@ -25,8 +26,8 @@ def connect(settings: Cluster) -> Iterator[None]:
     """Be connected to a Ray cluster for the length of the block; a local one is started where none is named."""
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
-    local = {"num_cpus": settings.cpus, "include_dashboard": False} if address == "local" else {}
-    ray.init(address=address, logging_level="WARNING", log_to_driver=False, **local)
+    cpus = settings.cpus if address == "local" else None
+    ray.init(address=address, num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     try:
         yield
     finally:

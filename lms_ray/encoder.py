@@ -53,9 +53,7 @@ def load(name: str) -> Encoder:
     if not tokenizer.is_fast:
         raise ConfigError(f"encoder: {name!r} has no fast tokenizer, which knows which sub-word belongs to which word")
     # What the files lack (a pooler) was drawn at random; no candidate uses it, and the digest must not see it.
-    weights = {
-        key: tensor.numpy() for key, tensor in model.state_dict().items() if key not in report["missing_keys"]
-    }
+    weights = {key: tensor.numpy() for key, tensor in model.state_dict().items() if key not in report["missing_keys"]}
     return Encoder(config, weights, tokenizer, _digest(config, weights, tokenizer))
 
 

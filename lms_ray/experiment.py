@@ -54,7 +54,7 @@ class Sweep(_Model):
     """The candidates: which settings are fine-tuned, and where."""
 
     search: Literal["grid", "optuna"] = "grid"
-    """`grid` takes every combination of the lists; `optuna` samples lists and ranges (TPE on the source's dev score)."""
+    """`grid` takes every combination of the lists; `optuna` samples lists and ranges (TPE on source dev score)."""
     learning_rate: tuple[PositiveFloat, ...] | Range = (3e-5, 5e-5, 7e-5)
     """Peak learning rates."""
     epochs: tuple[PositiveInt, ...] | Range = (3, 4, 5, 6)
@@ -62,8 +62,8 @@ class Sweep(_Model):
     batch_size: tuple[PositiveInt, ...] | Range = (32,)
     """Training examples in each step."""
     seeds: PositiveInt = 20
-    """Candidates for each setting of the grid, seeds 0, 1, ... A candidate's randomness comes from its whole setting and
-    its seed, so no two candidates share a head or a data order, and a larger grid later keeps the finished ones."""
+    """Candidates for each setting of the grid, seeds 0, 1, ... All randomness of a candidate comes from its setting
+    and its seed: no two share a head or a data order, and a larger grid later keeps the finished ones."""
     candidates: PositiveInt | None = None
     """Number of candidates, for `search: optuna` only."""
     max_failures: Annotated[int, Field(ge=0)] = 3
@@ -94,7 +94,7 @@ class FineTune(_Model):
     """How one candidate is fine-tuned. Where the paper is silent the default is the common one, and said so."""
 
     schedule: Literal["linear", "constant"] = "linear"
-    """Learning rate after the warm-up: linear decay to zero, or constant. Not in the paper; linear is common for BERT."""
+    """Learning rate after the warm-up: linear decay to zero, or constant. Not in the paper; linear is common."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the steps in which the learning rate rises linearly. Not in the paper; 0.1 is BERT's own."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -126,7 +126,7 @@ class Encode(_Model):
 
 
 class MetaSplit(_Model):
-    """Shares of the candidates for training the ranker, choosing its grid point, and the pool to pick from (120/60/60)."""
+    """Shares of the candidates: to train the ranker, to choose its grid point, to pick from (paper: 120/60/60)."""
 
     train: PositiveFloat = 0.5
     """Meta-train: the ranker is fitted on pairs of these."""
@@ -193,7 +193,7 @@ class Data(_Model):
     treebanks: dict[str, str] = Field(default_factory=dict)
     """Folder of each language's treebank below `root`, `de: UD_German-GSD`; its files are `*-ud-<split>.conllu`."""
     text: str | None = None
-    """Unlabelled text, one sentence a line: a path with `{lang}` in it. None: the words of the dev set, without its tags."""
+    """Unlabelled text, one sentence a line: a path with `{lang}` in it. None: the words of the dev sets."""
     limit: Limit = Limit()
     """Use only the first examples of each split."""
 

@@ -8,16 +8,18 @@ disk what does not fit. Actors return sums and example statistics; the driver co
 has come back.
 """
 
+import logging
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import ray
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray import corpora, encodings, tasks
 from lms_ray.cluster import fitting, use
@@ -41,6 +43,7 @@ class Shard:
 def run(experiment: Experiment, store: Store) -> None:
     """Encode what is missing."""
     task = tasks.get(experiment.task)
+    store.require(POOL, "sweep")
     candidates = store.read_table(POOL, columns=["id"])["id"].to_pylist()
     wanted = corpora.encoded(experiment)
     with store.as_local(f"candidates/{candidates[0]}") as folder:
@@ -75,15 +78,15 @@ def run(experiment: Experiment, store: Store) -> None:
             progress.show(done)
 
 
-def _tokenise(wanted: list[Corpus], experiment: Experiment, tokenizer: object) -> list[Shard]:
+def _tokenise(wanted: list[Corpus], experiment: Experiment, tokenizer: PreTrainedTokenizerBase) -> list[Shard]:
     """Shards of all corpora, tokenised in parallel; only references come back."""
-    remote = ray.remote(num_cpus=1, num_returns="streaming")(_shards)
+    remote: Any = ray.remote(num_cpus=1, num_returns="streaming")(_shards)
     tokenizer_ref = ray.put(tokenizer)
     streams = [(corpus.name, remote.remote(corpus, experiment, tokenizer_ref)) for corpus in wanted]
     return [Shard(name, windows) for name, stream in streams for windows in stream]
 
 
-def _shards(corpus: Corpus, experiment: Experiment, tokenizer: object) -> Iterator[Windows]:
+def _shards(corpus: Corpus, experiment: Experiment, tokenizer: PreTrainedTokenizerBase) -> Iterator[Windows]:
     task = tasks.get(experiment.task)
     yield from corpus.shards(task, tokenizer, experiment.finetune.max_length, experiment.encode.shard_examples)
 
@@ -99,9 +102,8 @@ def _stream(
         expected = [index for index, shard in enumerate(shards) if shard.corpus in names]
         for part in np.array_split(expected, min(parts, len(expected))):
             rows.append({"candidate": candidate, "shards": part.tolist()})
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it reports each execution; errors are raised as well
     encoded = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         EncodingActor,
         batch_size=1,
@@ -121,7 +123,8 @@ def _stream(
             "windows": [shard.windows for shard in shards],
         },
     )
-    for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
+    batches: Iterator[Any] = iter(encoded.iter_batches(batch_size=None, batch_format="pyarrow"))
+    for batch in batches:
         for row in batch.to_pylist():
             statistics_ES = np.asarray(row["statistics"], np.int64).reshape(row["examples"], -1)
             yield row["candidate"], row["shard"], Encoded(np.asarray(row["cls_sum"]), statistics_ES)

@@ -7,6 +7,7 @@ interrupted and resumed is bit for bit the one that was not, on the same device.
 import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import safetensors.torch
@@ -50,7 +51,7 @@ class FineTuner:
         self.seeds = (seed, asdict(candidate))
         self.epoch = 0
         torch.manual_seed(seed_for(*self.seeds, "head"))
-        self.model = task.build(encoder.config)
+        self.model = cast(Any, task.build(encoder.config))  # the types of PreTrainedModel.to accept no device
         encoders.load_weights(self.model, encoder)
         self.model.to(device)
         self.optimizer = _optimizer(self.model, candidate.learning_rate, settings)

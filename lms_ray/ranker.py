@@ -88,7 +88,9 @@ def fit(train: Lesson, settings: Ranker, batch_size: int, learning_rate: float, 
             candidate_B2 = torch.from_numpy(np.stack([first_N[chosen_B], second_N[chosen_B]], axis=1)).to(device)
             feature_B2H = feature_CPH[candidate_B2, pivot_B[:, None]]
             score_B2 = net(feature_B2H, None if language_PV is None else language_PV[pivot_B, None])
-            loss = F.binary_cross_entropy_with_logits(score_B2[:, 0] - score_B2[:, 1], _tensor(wins_N[chosen_B], device))
+            loss = F.binary_cross_entropy_with_logits(
+                score_B2[:, 0] - score_B2[:, 1], _tensor(wins_N[chosen_B], device)
+            )
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()

@@ -27,7 +27,7 @@ from lms_ray.cluster import fitting, use
 from lms_ray.experiment import Experiment, Ranker, content_hash, seed_for
 from lms_ray.progress import Progress
 from lms_ray.ranker import Lesson, fit, score, validate
-from lms_ray.store import Store
+from lms_ray.store import DONE, Store
 from lms_ray.sweep import POOL
 
 
@@ -116,8 +116,11 @@ def run(experiment: Experiment, store: Store) -> None:
 
 def gather(experiment: Experiment, store: Store) -> Material:
     """Read features of all languages, and statistics of the pivots' dev sets only."""
+    store.require(POOL, "sweep")
     pool = store.read_table(POOL)
     candidates = pool["id"].to_pylist()
+    for candidate in candidates:
+        store.require(f"{encodings.unit(candidate)}/{DONE}", "features")
     spoken = tuple(dict.fromkeys(experiment.pivots + experiment.targets))
     split = corpora.feature_split(experiment)
     pivot_statistics = encodings.statistics(
@@ -137,7 +140,9 @@ def gather(experiment: Experiment, store: Store) -> Material:
     )
 
 
-def fit_point(point: Point, targets: list[str], material: Material, device: str) -> tuple[dict[str, Any], pa.Table, bytes]:
+def fit_point(
+    point: Point, targets: list[str], material: Material, device: str
+) -> tuple[dict[str, Any], pa.Table, bytes]:
     """Fit one ranker.
 
     Returns:

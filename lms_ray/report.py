@@ -50,6 +50,7 @@ class Table:
 
 def run(experiment: Experiment, store: Store) -> None:
     """Print the table of scores and write the report."""
+    store.require(PICKS, "selection")
     picks = [Pick(**row) for row in store.read_table(PICKS).to_pylist()]
     pool = store.read_table("report/pool.parquet").to_pandas().set_index("candidate")
     split_sizes = store.read_table(POOL).to_pandas()["meta_split"].value_counts().to_dict()

@@ -16,7 +16,7 @@ from lms_ray.encodings import Statistics
 from lms_ray.experiment import Experiment, seed_for
 from lms_ray.ranker import ranks
 from lms_ray.significance import Comparison, paired_bootstrap
-from lms_ray.store import Store
+from lms_ray.store import DONE, Store
 from lms_ray.sweep import POOL
 
 PICKS = "picks.parquet"
@@ -53,6 +53,7 @@ class Pick:
 
 def run(experiment: Experiment, store: Store) -> None:
     """Pick for every target and write the table of picks and the pool's test scores."""
+    store.require(f"rankers/{DONE}", "ranking")
     table = store.read_table(POOL)
     pool = table.filter(np.asarray(table["meta_split"].to_pylist()) == "test")["id"].to_pylist()
     names = [f"{language}-dev" for language in experiment.languages]
@@ -61,7 +62,9 @@ def run(experiment: Experiment, store: Store) -> None:
     ranker_scores = store.read_table("rankers/scores.parquet").to_pandas()
     picks: list[Pick] = []
     for target in experiment.targets:
-        scores = ranker_scores[ranker_scores["target"] == target].pivot(index="seed", columns="candidate", values="score")
+        scores = ranker_scores[ranker_scores["target"] == target].pivot(
+            index="seed", columns="candidate", values="score"
+        )
         picks += picks_for(target, pool, statistics, scores[pool].to_numpy(), experiment)
     store.write_table(PICKS, pa.Table.from_pylist([asdict(pick) for pick in picks]))
     test_scores = {target: statistics.scores(target, "test") for target in experiment.targets}

@@ -45,6 +45,10 @@ class BusyError(RuntimeError):
     """Another driver works on this experiment."""
 
 
+class MissingError(RuntimeError):
+    """Something that an earlier stage makes is not there."""
+
+
 class Store:
     """Files below one folder, local path or URI; paths are relative and use forward slashes."""
 
@@ -128,6 +132,15 @@ class Store:
         with tempfile.TemporaryDirectory(prefix="lms-ray-") as copy:
             fs.copy_files(self._at(path), copy, source_filesystem=self._fs)
             yield Path(copy)
+
+    def require(self, path: str, stage: str) -> None:
+        """Refuse to go on without what an earlier stage makes.
+
+        Raises:
+            MissingError: it is not there; names the stage to run.
+        """
+        if not self.exists(path):
+            raise MissingError(f"{self.root}/{path}: not there yet; run `python -m lms_ray.{stage}` first")
 
     def done(self, unit: str) -> dict[str, Any] | None:
         """The record of a finished unit of work, or None."""

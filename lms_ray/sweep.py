@@ -131,7 +131,8 @@ def _search(job: Job, store: Store) -> list[Candidate]:
         )
         algorithm.next_seed = len(begun)
         results = _tune(job, progress, None, algorithm, samples=more)
-        begun += [Candidate(**result.config["candidate"]) for result in results if result.config]
+        configs = [results[index].config or {} for index in range(len(results))]
+        begun += [Candidate(**config["candidate"]) for config in configs]
     return begun
 
 
@@ -194,7 +195,7 @@ def _tune(job: Job, progress: Progress, space: Any, algorithm: Any, samples: int
 class Trial(tune.Trainable):
     """One candidate; the actor is used again for the next one."""
 
-    def setup(self, config: dict[str, Any], job: Job) -> None:
+    def setup(self, config: dict[str, Any], job: Job) -> None:  # type: ignore[override]  # with_parameters adds it
         """Take over the shared data, once for each actor."""
         self.job = job
         self.device = use(self.job.experiment.sweep.resources)

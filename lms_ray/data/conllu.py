@@ -12,7 +12,10 @@ from conllu.parser import DEFAULT_FIELD_PARSERS, DEFAULT_FIELDS, ParseException,
 
 from lms_ray.data import DataError
 
-UPOS = tuple("ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split())
+UPOS = (
+    *("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM"),
+    *("PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X"),
+)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -133,4 +134,4 @@ def _without_vanishing_words(words: list[list[str]], tokenizer: PreTrainedTokeni
 
 
 def _repeated(examples: list[int]) -> list[int]:
-    return [example for previous, example in zip(examples, examples[1:], strict=False) if previous == example]
+    return [example for previous, example in pairwise(examples) if previous == example]

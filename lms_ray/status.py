@@ -1,0 +1,42 @@
+"""Progress of an experiment from its folder alone, also after its cluster is gone."""
+
+import time
+
+import yaml
+
+from lms_ray.config import ConfigError
+from lms_ray.experiment import Experiment
+from lms_ray.store import Store
+
+
+def show(path: str) -> None:
+    """Print what is done of each stage and whether a driver is at work.
+
+    Raises:
+        ConfigError: there is no experiment in that folder.
+    """
+    store = Store(path)
+    if not store.exists("experiment.yaml"):
+        raise ConfigError(f"PATH: found no experiment.yaml in {path}; accepted is the folder of an experiment")
+    experiment = Experiment.model_validate(yaml.safe_load(store.read_bytes("experiment.yaml")))
+    total = experiment.number_of_candidates
+    print(f"{_mark(store.exists('candidates.parquet'))} sweep      {_done(store, 'candidates')}/{total} candidates")
+    encoded = _done(store, "encodings")
+    print(f"{_mark(encoded >= total)} features   {encoded}/{total} candidates")
+    print(f"{_mark(store.done('rankers') is not None)} ranking")
+    print(f"{_mark(store.exists('picks.parquet'))} selection")
+    print(f"{_mark(store.exists('report/report.html'))} report     {path}/report/report.html")
+    if store.exists("driver.json"):
+        driver = store.read_json("driver.json")
+        seconds = time.time() - driver["beat"]
+        print(f"driver: process {driver['pid']} on {driver['host']}, last heard of {seconds:.0f} s ago")
+    else:
+        print("driver: none")
+
+
+def _done(store: Store, folder: str) -> int:
+    return sum(store.done(f"{folder}/{name}") is not None for name in store.names(folder))
+
+
+def _mark(done: bool) -> str:
+    return "✓" if done else "✗"
