@@ -6,11 +6,10 @@ Shape suffixes: B windows of a batch, L sub-words, H hidden, E examples, S stati
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForTokenClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from lms_ray.experiment import Encode
 from lms_ray.tasks.base import Task
@@ -30,12 +29,6 @@ class Encoded:
     def examples(self) -> int:
         """Number of examples in the sum."""
         return len(self.statistics_ES)
-
-
-def load_checkpoint(folder: Path, device: str) -> PreTrainedModel:
-    """A fine-tuned model in float32, for inference."""
-    model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-    return model.to(device).eval()
 
 
 @torch.inference_mode()

@@ -24,7 +24,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from lms_ray import corpora, encodings, tasks
 from lms_ray.cluster import fitting, use
 from lms_ray.corpora import Corpus
-from lms_ray.encode import Encoded, encode, load_checkpoint
+from lms_ray.encode import Encoded, encode
 from lms_ray.experiment import Experiment, content_hash
 from lms_ray.progress import Progress
 from lms_ray.store import Store
@@ -164,7 +164,7 @@ class EncodingActor:
                 while len(self.models) >= 2:  # the one that computes, and the next
                     self.models.pop(next(iter(self.models)))
                 with self.store.as_local(f"candidates/{candidate}") as folder:
-                    self.models[candidate] = load_checkpoint(folder, device)
+                    self.models[candidate] = self.task.load(folder, device)
             return self.models[candidate]
 
 

@@ -105,8 +105,7 @@ class FineTuner:
         self.model.load_state_dict(weights)
         for name, parameter in self.model.named_parameters():
             for key in ADAM_STATE:
-                value = tensors[f"{key}.{name}"]  # torch keeps the step count on the CPU
-                self.optimizer.state[parameter][key] = value if key == "step" else value.to(self.device)
+                self.optimizer.state[parameter][key] = tensors[f"{key}.{name}"].to(self.device)
 
     def save_model(self, folder: Path) -> None:
         """Write a Hugging Face model folder; the weights in memory are rounded as the saved ones are."""
@@ -134,4 +133,4 @@ def _optimizer(model: torch.nn.Module, learning_rate: float, settings: FineTune)
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=settings.adam_betas)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=settings.adam_betas, fused=True)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pyarrow as pa
+import torch
 from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
@@ -59,10 +60,10 @@ def run(experiment: Experiment, store: Store) -> None:
     Raises:
         SweepError: candidates failed for good; the others are done, and a rerun tries only the failed ones again.
     """
-    job = _prepare(experiment, store)
+    job = prepare(experiment, store)
     if experiment.sweep.search == "grid":
         wanted = grid(experiment.sweep)
-        _fine_tune(wanted, job, store)
+        fine_tune_all(wanted, job, store)
     else:
         wanted = _search(job, store)
     failed = [candidate.id(job.config_hash) for candidate in wanted if not _record(candidate, job, store)]
@@ -75,7 +76,8 @@ def run(experiment: Experiment, store: Store) -> None:
     store.write_table(POOL, _pool(experiment, [_record(candidate, job, store) or {} for candidate in wanted]))
 
 
-def _prepare(experiment: Experiment, store: Store) -> Job:
+def prepare(experiment: Experiment, store: Store) -> Job:
+    """Load the encoder, and read and tokenise the source's training and dev sets."""
     task = tasks.get(experiment.task)
     base = encoder.load(experiment.encoder)
     max_length = experiment.finetune.max_length
@@ -96,7 +98,8 @@ def _record(candidate: Candidate, job: Job, store: Store) -> dict[str, Any] | No
     return store.done(f"candidates/{candidate.id(job.config_hash)}")
 
 
-def _fine_tune(wanted: list[Candidate], job: Job, store: Store) -> None:
+def fine_tune_all(wanted: list[Candidate], job: Job, store: Store) -> None:
+    """Fine-tune the candidates that are not done, as Tune trials."""
     missing = [candidate for candidate in wanted if not _record(candidate, job, store)]
     progress = Progress("sweep", "candidates", len(wanted), done=len(wanted) - len(missing))
     if missing:
@@ -116,7 +119,7 @@ def _search(job: Job, store: Store) -> list[Candidate]:
     begun = [candidate for candidate in begun if store.exists(f"candidates/{candidate.id(job.config_hash)}")]
     begun = begun[: sweep.candidates]
     if any(not _record(candidate, job, store) for candidate in begun):
-        _fine_tune(begun, job, store)
+        fine_tune_all(begun, job, store)
     finished = [(candidate, record) for candidate in begun if (record := _record(candidate, job, store))]
     more = sweep.candidates - len(begun)
     progress = Progress("sweep", "candidates", sweep.candidates, done=len(finished))
@@ -169,9 +172,10 @@ def _without_seed(candidate: Candidate) -> dict[str, Any]:
 
 
 def _tune(job: Job, progress: Progress, space: Any, algorithm: Any, samples: int) -> tune.ResultGrid:
+    """Run trials to their end; raises KeyboardInterrupt where Tune was stopped by Ctrl-C before that."""
     sweep = job.experiment.sweep
     with tempfile.TemporaryDirectory(prefix="lms-ray-tune-") as bookkeeping:  # DONE.json is the truth, not this
-        return tune.Tuner(
+        results = tune.Tuner(
             tune.with_resources(
                 tune.with_parameters(Trial, job=job),
                 {"CPU": sweep.resources.cpus, "GPU": sweep.resources.gpus},
@@ -190,6 +194,9 @@ def _tune(job: Job, progress: Progress, space: Any, algorithm: Any, samples: int
                 callbacks=[_Report(progress), JsonLoggerCallback()],
             ),
         ).fit()
+    if results.num_terminated + results.num_errors < len(results):
+        raise KeyboardInterrupt
+    return results
 
 
 class Trial(tune.Trainable):
@@ -236,6 +243,8 @@ def fine_tune(candidate: Candidate, job: Job, task: Task, device: str) -> dict[s
     name = candidate.id(job.config_hash)
     unit, resume = f"candidates/{name}", f"candidates/{name}/resume.safetensors"
     store.write_json(f"{unit}/candidate.json", asdict(candidate))
+    if device == "cuda":
+        torch.cuda.empty_cache()  # the actor's last candidate is gone; give its memory back before the next one
     tuner = FineTuner(task, job.encoder, candidate, experiment.finetune, job.train, experiment.seed, device)
     if store.exists(resume):
         tuner.load_state(store.read_bytes(resume))
@@ -256,6 +265,7 @@ def fine_tune(candidate: Candidate, job: Job, task: Task, device: str) -> dict[s
         **asdict(candidate),
         "config_hash": job.config_hash,
         "dev_score": float(task.score(statistics_ES.sum(0))),
+        "started": started,
         "seconds": time.time() - started,
         "resumed_from_epoch": resumed_from,
         "losses": losses,

@@ -91,8 +91,9 @@ def test_a_corpus_whose_content_changed_is_replaced_and_the_others_stay(store: S
     assert np.array_equal(read(store, task, "nl-dev")[1], shard(7, 9).statistics_ES)
     np.testing.assert_allclose(read(store, task, "nl-dev")[0], shard(7, 9).cls_sum_H / 7)
     assert np.array_equal(read(store, task, "de-dev")[1], shard(5, 0).statistics_ES)
+    written("one", {"de-dev": [shard(5, 0)]})  # once more, though it was there
     table = store.read_table("encodings/one/features.parquet")
-    assert sorted(table["corpus"].to_pylist()) == ["de-dev", "nl-dev"]  # one row each
+    assert sorted(table["corpus"].to_pylist()) == ["de-dev"]  # one row, and no row of what is no longer wanted
 
 
 def test_a_candidate_without_a_wanted_corpus_is_refused(store: Store, task, written):

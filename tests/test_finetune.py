@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from lms_ray.data.conllu import UPOS
-from lms_ray.encode import encode, load_checkpoint
+from lms_ray.encode import encode
 from lms_ray.experiment import Candidate, Encode, FineTune
 from lms_ray.finetune import FineTuner
 
@@ -133,7 +133,7 @@ def test_the_saved_model_is_the_one_in_memory(start, task, encoder, sentences, t
     tuner.save_model(tmp_path)
     saved = safetensors.torch.load_file(tmp_path / "model.safetensors")
     assert {str(tensor.dtype) for tensor in saved.values()} == {f"torch.{dtype}"}
-    loaded = load_checkpoint(tmp_path, "cpu")
+    loaded = task.load(tmp_path, "cpu")
     in_memory = tuner.model.state_dict()
     assert not tuner.model.training
     assert in_memory.keys() == loaded.state_dict().keys()

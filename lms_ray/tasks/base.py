@@ -41,6 +41,10 @@ class Task(ABC):
         """An encoder with this task's head, random weights drawn from torch's global generator."""
 
     @abstractmethod
+    def load(self, folder: Path, device: str) -> PreTrainedModel:
+        """A fine-tuned checkpoint of this task in float32, for inference."""
+
+    @abstractmethod
     def count(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Statistics of each window of a batch, shape (B, number of statistics), int64."""
 

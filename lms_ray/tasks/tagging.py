@@ -62,6 +62,11 @@ class PartOfSpeech(Task):
         config.label2id = {label: index for index, label in enumerate(self.labels)}
         return AutoModelForTokenClassification.from_config(config, dtype=torch.float32)
 
+    def load(self, folder: Path, device: str) -> PreTrainedModel:
+        """A token classifier's checkpoint."""
+        model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        return model.to(device).eval()
+
     def count(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Correctly tagged words, and words."""
         scored_BL = labels != IGNORE
