@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from lms_ray.experiment import Experiment
+from lms_ray.experiment import ALTERNATIVES, Experiment
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -41,7 +41,7 @@ def load(config: str | None = None, overrides: list[str] | None = None) -> Exper
     values = _read(config or "quickstart")
     for override in overrides or []:
         values = _merge(values, _parse_override(override))
-    if "preset" in values:
+    if values.get("preset") is not None:
         values = _merge(_read_preset(values["preset"]), values)
     try:
         return Experiment.model_validate(values)
@@ -124,11 +124,8 @@ def _explain(error: ValidationError) -> str:
     """One line for each key that is wrong."""
     lines: dict[str, str] = {}
     for problem in error.errors():
-        # Alternatives of a union (`tuple[...]`, `Range`) add their own names to the location; keys are lower case.
-        path = [str(part) for part in problem["loc"] if re.fullmatch(r"[a-z0-9_]+", str(part))]
+        path = [str(part) for part in problem["loc"] if part not in ALTERNATIVES]
         key = ".".join(path)
-        if any(known == key or known.startswith(f"{key}.") for known in lines):
-            continue  # the second alternative of a union complains about the same value
         lines[key] = f"{key}: {_complaint(problem, path)}" if key else _complaint(problem, path)
     return "\n".join(lines.values())
 

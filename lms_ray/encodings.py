@@ -86,13 +86,21 @@ class Statistics:
 
 
 def statistics(store: Store, task: Task, candidates: Sequence[str], corpora: Sequence[str]) -> Statistics:
-    """Read the example statistics of the named corpora, and of no others."""
+    """Read the example statistics of the named corpora, and of no others.
+
+    Raises:
+        ValueError: a candidate was not encoded on one of them.
+    """
     rows: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
     for candidate in candidates:
         path = f"{unit(candidate)}/statistics.parquet"
         table = store.read_table(path, filters=[("corpus", "in", list(corpora))]).to_pandas()
-        for name, group in table.groupby("corpus", sort=False):
-            rows[str(name)].append(group.sort_values("example")[list(task.statistics)].to_numpy())
+        groups = dict(iter(table.groupby("corpus", sort=False)))
+        absent = [name for name in corpora if name not in groups]
+        if absent:
+            raise ValueError(f"{path}: found no statistics of {', '.join(absent)}")
+        for name, arrays in rows.items():
+            arrays.append(groups[name].sort_values("example")[list(task.statistics)].to_numpy())
     return Statistics(task, {name: np.stack(arrays) for name, arrays in rows.items()})
 
 

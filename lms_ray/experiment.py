@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from lms_ray import languages
 
 PositiveInt = Annotated[int, Field(ge=1)]
-PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -50,16 +51,37 @@ class Range(_Model):
         return self
 
 
+ALTERNATIVES = ("(list)", "(range)")  # pydantic adds the tag to the location of an error, though it is no key
+
+
+def _alternative(value: Any) -> str:
+    return "(range)" if isinstance(value, dict | Range) else "(list)"
+
+
+Floats = Annotated[
+    Annotated[tuple[PositiveFloat, ...], Tag("(list)")] | Annotated[Range, Tag("(range)")], Discriminator(_alternative)
+]
+Integers = Annotated[
+    Annotated[tuple[PositiveInt, ...], Tag("(list)")] | Annotated[Range, Tag("(range)")], Discriminator(_alternative)
+]
+
+
+def _each_once(values: Any) -> Any:
+    if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
+        raise ValueError("accepted is a list of at least one value, each named once")
+    return values
+
+
 class Sweep(_Model):
     """The candidates: which settings are fine-tuned, and where."""
 
     search: Literal["grid", "optuna"] = "grid"
     """`grid` takes every combination of the lists; `optuna` samples lists and ranges (TPE on source dev score)."""
-    learning_rate: tuple[PositiveFloat, ...] | Range = (3e-5, 5e-5, 7e-5)
+    learning_rate: Floats = (3e-5, 5e-5, 7e-5)
     """Peak learning rates."""
-    epochs: tuple[PositiveInt, ...] | Range = (3, 4, 5, 6)
+    epochs: Integers = (3, 4, 5, 6)
     """Passes over the training data."""
-    batch_size: tuple[PositiveInt, ...] | Range = (32,)
+    batch_size: Integers = (32,)
     """Training examples in each step."""
     seeds: PositiveInt = 20
     """Candidates for each setting of the grid, seeds 0, 1, ... All randomness of a candidate comes from its setting
@@ -71,12 +93,7 @@ class Sweep(_Model):
     resources: Resources = Resources()
     """What one candidate takes while it is fine-tuned."""
 
-    @field_validator("learning_rate", "epochs", "batch_size")
-    @classmethod
-    def _not_empty_not_twice(cls, values: Any) -> Any:
-        if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
-            raise ValueError("accepted is a list of at least one value, each named once")
-        return values
+    _lists = field_validator("learning_rate", "epochs", "batch_size")(_each_once)
 
     @model_validator(mode="after")
     def _fits_search(self) -> Self:
@@ -99,7 +116,7 @@ class FineTune(_Model):
     """Share of the steps in which the learning rate rises linearly. Not in the paper; 0.1 is BERT's own."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decoupled weight decay (AdamW), on weight matrices, not on biases and layer norms. Paper: 0.01."""
-    adam_betas: tuple[float, float] = (0.9, 0.999)
+    adam_betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Adam's moment decay rates. Paper: 0.9, 0.999."""
     max_grad_norm: PositiveFloat = 1.0
     """Gradients are clipped to this norm. Not in the paper; 1.0 is common."""
@@ -141,6 +158,11 @@ class MetaSplit(_Model):
             raise ValueError(f"the shares must sum to 1, found {self.train + self.dev + self.test:g}")
         return self
 
+    def sizes(self, count: int) -> tuple[int, int, int]:
+        """How many of `count` candidates are in each part."""
+        train, dev = round(count * self.train), round(count * self.dev)
+        return train, dev, count - train - dev
+
 
 class Ranker(_Model):
     """The pairwise ranker (paper, section 3) and its grid."""
@@ -159,6 +181,8 @@ class Ranker(_Model):
     """Rankers fitted at each grid point; above 1, candidates are ordered by their mean rank over the seeds."""
     resources: Resources = Resources()
     """What one Ray Train worker takes; the workers share the grid points."""
+
+    _lists = field_validator("learning_rate", "batch_size")(_each_once)
 
 
 class Selection(_Model):
@@ -264,12 +288,7 @@ class Experiment(_Model):
             languages.iso639_3(code)
         return value
 
-    @field_validator("pivots", "targets")
-    @classmethod
-    def _at_least_one_each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) < len(value):
-            raise ValueError("accepted is a list of at least one language, each named once")
-        return value
+    _lists = field_validator("pivots", "targets")(_each_once)
 
     @model_validator(mode="after")
     def _roles_fit(self) -> Self:
@@ -295,11 +314,10 @@ class Experiment(_Model):
                 raise ValueError(f"data.treebanks names no folder for {', '.join(unnamed)}")
         if (self.encoder == "toy") != (self.data.format == "toy"):
             raise ValueError("encoder: toy and data.format: toy go together, each was made for the other")
-        smallest = min(self.meta_split.train, self.meta_split.dev, self.meta_split.test)
-        if self.number_of_candidates * smallest < 1.5 or self.number_of_candidates < 8:
+        if min(self.meta_split.sizes(self.number_of_candidates)) < 2:
             raise ValueError(
-                f"sweep describes {self.number_of_candidates} candidates; accepted are at least 8, "
-                "and at least 2 in each part of meta_split"
+                f"sweep describes {self.number_of_candidates} candidates, which meta_split divides into "
+                f"{self.meta_split.sizes(self.number_of_candidates)}; accepted are at least 2 in each part"
             )
         return self
 

@@ -68,6 +68,10 @@ def iso639_3(code: str) -> str:
     known = _two_letter_codes()
     if code in known:
         return known[code]
+    # One language must not pass for two: `deu` beside `de` would defeat leave-one-language-out.
+    short = {long: two for two, long in known.items()} | {long: two for two, long in ALIASES.items()}
+    if code in short:
+        raise ValueError(f"{code!r} has a two-letter code: accepted is {short[code]!r}")
     if code in _uriel()[0] and len(code) == 3:
         return code
     raise ValueError(f"{code!r} is not a language: accepted are ISO 639-1 codes ('de'), or 639-3 where there is none")

@@ -18,9 +18,9 @@ first is gone: its process has ended (same machine), or its heartbeat is older t
 could not renew its heartbeat for that long has stopped itself.
 """
 
-import _thread
 import json
 import os
+import signal
 import socket
 import tempfile
 import threading
@@ -227,7 +227,7 @@ def _beat(store: Store, token: str, stop: threading.Event) -> None:
                 break
     if not stop.is_set():
         print(f"{store.root}: lost the right to write here, stopping", flush=True)
-        _thread.interrupt_main()
+        os.kill(os.getpid(), signal.SIGINT)  # reaches the main thread also where it waits for Ray
         stop.wait(30)
         if not stop.is_set():
             os._exit(1)

@@ -290,8 +290,7 @@ def _pool(experiment: Experiment, records: list[dict[str, Any]]) -> pa.Table:
     """The candidates by id with their part of the meta split, drawn by the experiment's seed."""
     records = sorted(records, key=lambda record: record["id"])
     count = len(records)
-    train = round(count * experiment.meta_split.train)
-    dev = round(count * experiment.meta_split.dev)
+    train, dev, _ = experiment.meta_split.sizes(count)
     order = np.random.default_rng(seed_for(experiment.seed, "meta-split")).permutation(count)
     part = np.empty(count, dtype=object)
     part[order[:train]], part[order[train : train + dev]], part[order[train + dev :]] = "train", "dev", "test"

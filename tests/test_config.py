@@ -32,7 +32,7 @@ MISTAKES = [  # overrides; in the message: key, what was found, what is accepted
     (["preset=nothing"], ["preset", "'nothing'", "paper, quickstart"]),
     (["targets=[de, xx]"], ["targets", "'xx'", "ISO 639-1"]),
     (["source=english"], ["source", "'english'", "ISO 639-1"]),
-    (["targets=[]"], ["targets", "found []", "at least one language"]),
+    (["targets=[]"], ["targets", "found []", "at least one value"]),
     (["pivots=[de, nl, de]"], ["pivots", "['de', 'nl', 'de']", "each named once"]),
     (["pivots=[de, deu, nl]"], ["pivots", "deu"]),
     (["targets=[de, en]"], ["source en", "also a pivot or a target"]),
@@ -49,10 +49,10 @@ MISTAKES = [  # overrides; in the message: key, what was found, what is accepted
     (["sweep.search=optuna"], ["sweep", "candidates"]),
     (["sweep.candidates=9"], ["sweep", "candidates", "search: optuna"]),
     (["sweep.epochs=[3, 3]"], ["sweep.epochs", "[3, 3]", "each named once"]),
-    (["sweep.seeds=1"], ["sweep", "6 candidates", "at least 8"]),
-    (["sweep.seeds=2", "meta_split={train: 0.45, dev: 0.45, test: 0.1}"], ["12 candidates", "at least 2"]),
+    (["sweep.seeds=1"], ["sweep", "6 candidates", "at least 2"]),
+    (["sweep.seeds=2", "meta_split={train: 0.5, dev: 0.45, test: 0.05}"], ["12 candidates", "at least 2"]),
     (
-        ["sweep={seeds: 15, learning_rate: [1e-3], epochs: [3]}", "meta_split={train: 0.45, dev: 0.45, test: 0.1}"],
+        ["sweep={seeds: 15, learning_rate: [1e-3], epochs: [3]}", "meta_split={train: 0.5, dev: 0.45, test: 0.05}"],
         ["15 candidates", "at least 2"],  # 7 + 7 leave 1
     ),
     (["meta_split.train=0.6"], ["meta_split", "1.1", "sum to 1"]),

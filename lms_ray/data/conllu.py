@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from conllu.parser import DEFAULT_FIELD_PARSERS, DEFAULT_FIELDS, ParseException, parse_line
+from conllu.parser import ParseException, parse_id_value
 
 from lms_ray.data import DataError
 
@@ -88,23 +88,24 @@ def _parse(path: Path, first_line: int, block: list[str]) -> TaggedSentence:
         if line.startswith("#"):
             continue
         where = f"{path}:{number}"
-        columns = line.count("\t") + 1
-        if columns != 10:
-            raise DataError(f"{where}: found {columns} columns; accepted are 10, tab-separated")
+        columns = line.split("\t")  # conllu's parse_line would also split at two spaces, which a word may hold
+        if len(columns) != 10:
+            raise DataError(f"{where}: found {len(columns)} columns; accepted are 10, tab-separated")
+        identifier, form, _, tag = columns[:4]
         try:
-            token = parse_line(line, DEFAULT_FIELDS, {"id": DEFAULT_FIELD_PARSERS["id"]})
+            number_in_sentence = parse_id_value(identifier)
         except ParseException as error:
             raise DataError(f"{where}: {error}") from None
-        if not isinstance(token["id"], int):  # a multi-word token's range or an empty node
+        if isinstance(number_in_sentence, tuple):  # a multi-word token's range or an empty node
             continue
-        if token["id"] != len(words) + 1:
-            raise DataError(f"{where}: found word id {token['id']}; accepted is {len(words) + 1}, the next one")
-        if token["upos"] not in UPOS:
-            raise DataError(f"{where}: found tag {token['upos']!r}; accepted are {' '.join(UPOS)}")
-        if not token["form"].strip():
+        if number_in_sentence != len(words) + 1:
+            raise DataError(f"{where}: found word id {identifier}; accepted is {len(words) + 1}, the next one")
+        if tag not in UPOS:
+            raise DataError(f"{where}: found tag {tag!r}; accepted are {' '.join(UPOS)}")
+        if not form.strip():
             raise DataError(f"{where}: found an empty word")
-        words.append(token["form"])
-        tags.append(token["upos"])
+        words.append(form)
+        tags.append(tag)
     if not words:
         raise DataError(f"{path}:{first_line}: found a sentence without words")
     return TaggedSentence(tuple(words), tuple(tags))
