@@ -11,15 +11,18 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from lms_ray.config import ConfigError, load, to_yaml
 from lms_ray.data import DataError
+from lms_ray.errors import JobError
 from lms_ray.experiment import Experiment
 
 if TYPE_CHECKING:
     from lms_ray.store import Store
 
+HEAVY = {"sweep", "features", "ranking"}  # they read the data and run on Ray; the others only read the folder
 STAGES = ("sweep", "features", "ranking", "selection", "report")
 VERBS = {"sweep": "sweep", "features": "features", "rank": "ranking", "select": "selection", "report": "report"}
 
@@ -45,7 +48,7 @@ def main(stage: str | None = None) -> None:
         if verb == "plan":
             from lms_ray.plan import show_plan
 
-            show_plan(experiment)
+            show_plan(materialise(experiment))
             return
         stage = VERBS.get(verb, verb)
         whole_road = stage == "sweep" and not arguments.only
@@ -55,29 +58,30 @@ def main(stage: str | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
-    except Exception as error:
-        if not _is_expected(error):
-            raise
+    except JobError as error:
         sys.exit(_failed(error, 1))
 
 
 def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
-    """Run stages of an experiment in order, on Ray, as the only driver of its folder."""
-    from lms_ray import corpora, provenance, tasks  # slow imports, after the configuration has been accepted
-    from lms_ray.cluster import connect
-    from lms_ray.store import Store, hold
+    """Run stages of an experiment in order, as the only driver of its folder; the heavy ones on Ray."""
+    from lms_ray.store import Store, hold  # slow imports, after the configuration has been accepted
 
     store = Store(experiment.folder)
-    with hold(store):
-        experiment = materialise(experiment)
-        corpora.check(experiment, tasks.get(experiment.task))
-        with connect(experiment.cluster):
+    with hold(store), ExitStack() as stack:
+        if HEAVY & set(stages):
+            from lms_ray import corpora, provenance, tasks
+            from lms_ray.cluster import connect
+
+            experiment = materialise(experiment)
+            corpora.check(experiment, tasks.get(experiment.task))
+            resources = {key: getattr(experiment, key).resources for key in ("sweep", "encode", "ranker")}
+            stack.enter_context(connect(experiment.cluster, **resources))
             store.write_bytes("experiment.yaml", to_yaml(experiment).encode())
             store.write_json("provenance.json", provenance.collect())
-            for stage in stages:
-                started = time.monotonic()
-                _stage(stage)(experiment, store)
-                print(f"{stage:9} finished in {time.monotonic() - started:.1f} s", flush=True)
+        for stage in stages:
+            started = time.monotonic()
+            _stage(stage)(experiment, store)
+            print(f"{stage:9} finished in {time.monotonic() - started:.1f} s", flush=True)
 
 
 def materialise(experiment: Experiment) -> Experiment:
@@ -123,14 +127,6 @@ def _with_configuration(parser: argparse.ArgumentParser, only: bool) -> argparse
     if only:
         parser.add_argument("--only", action="store_true", help="stop after the sweep")
     return parser
-
-
-def _is_expected(error: Exception) -> bool:
-    """Whether the message alone tells the user what to do."""
-    from lms_ray.store import BusyError, MissingError
-    from lms_ray.sweep import SweepError
-
-    return isinstance(error, BusyError | MissingError | SweepError)
 
 
 def _failed(error: Exception, status: int) -> int:

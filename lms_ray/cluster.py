@@ -9,26 +9,41 @@ from contextlib import contextmanager
 import ray
 import torch
 
+from lms_ray.config import ConfigError
 from lms_ray.experiment import Cluster, Resources
 
-# Set before Ray starts its processes, which inherit them.
+# Read in the driver's process when Ray's libraries start there.
 ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # Tune needs the JSON file, not the CSV and TensorBoard ones
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress line instead of Tune's tables
 }
 
 
 @contextmanager
-def connect(settings: Cluster) -> Iterator[None]:
-    """Be connected to a Ray cluster for the length of the block; a local one is started where none is named."""
+def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
+    """Be connected to a Ray cluster for the length of the block; a local one is started where none is named.
+
+    Args:
+        settings: which cluster.
+        stages: what one trial, actor or worker of each stage takes (`sweep=...`).
+
+    Raises:
+        ConfigError: a local Ray can never run them. (A cluster may still grow.)
+    """
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
     cpus = settings.cpus if address == "local" else None
     ray.init(address=address, num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     try:
+        if address == "local":
+            for stage, resources in stages.items():
+                if not _fitting_now(resources):
+                    have = ray.cluster_resources()
+                    raise ConfigError(
+                        f"{stage}.resources: found cpus={resources.cpus:g} gpus={resources.gpus:g}; accepted is what "
+                        f"this machine has, {have.get('CPU', 0):g} CPUs and {have.get('GPU', 0):g} GPUs"
+                    )
         yield
     finally:
         ray.shutdown()
@@ -36,11 +51,19 @@ def connect(settings: Cluster) -> Iterator[None]:
 
 def fitting(resources: Resources) -> int:
     """How many trials, actors or workers of this size fit the cluster as it is now, at least one."""
-    cluster = ray.cluster_resources()
-    fits = math.floor(cluster.get("CPU", 0) / resources.cpus + 1e-9)
-    if resources.gpus:
-        fits = min(fits, math.floor(cluster.get("GPU", 0) / resources.gpus + 1e-9))
+    fits = _fitting_now(resources)
     return max(1, min(fits, resources.workers or fits))
+
+
+def _fitting_now(resources: Resources) -> int:
+    total = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            fits = math.floor(node["Resources"].get("CPU", 0) / resources.cpus + 1e-9)
+            if resources.gpus:
+                fits = min(fits, math.floor(node["Resources"].get("GPU", 0) / resources.gpus + 1e-9))
+            total += fits
+    return total
 
 
 def use(resources: Resources) -> str:

@@ -90,7 +90,8 @@ def encoded(experiment: Experiment) -> list[Corpus]:
     corpora += [_corpus(data, language, "test") for language in experiment.targets]
     if data.text:
         spoken = dict.fromkeys(experiment.pivots + experiment.targets)
-        corpora += [Corpus(language, UNLABELLED, data.text.format(lang=language), None) for language in spoken]
+        text = str(Path(data.text).absolute())
+        corpora += [Corpus(language, UNLABELLED, text.replace("{lang}", language), None) for language in spoken]
     return corpora
 
 
@@ -108,14 +109,15 @@ def check(experiment: Experiment, task: Task) -> None:
     for corpus in [training(experiment), *encoded(experiment)]:
         if corpus.split == UNLABELLED:
             corpus.files(task)
-            next(_lines(Path(corpus.path)))
+            for _ in _lines(Path(corpus.path)):
+                pass
         else:
             corpus.examples(task)
 
 
 def _corpus(data: Data, language: str, split: str) -> Corpus:
     assert data.root is not None  # validated, or filled in for toy languages
-    folder = Path(data.root) / data.treebanks[language]
+    folder = Path(data.root).absolute() / data.treebanks[language]
     return Corpus(language, split, str(folder), getattr(data.limit, split))
 
 

@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from lms_ray.config import ConfigError
+from lms_ray.experiment import content_hash
 
 transformers.logging.set_verbosity_error()  # heads and poolers that a checkpoint lacks or has too many are expected
 transformers.logging.disable_progress_bar()
@@ -39,22 +40,38 @@ def load(name: str) -> Encoder:
     Raises:
         ConfigError: there is no such model, or it has no fast tokenizer.
     """
+    config = load_config(name)
     try:
-        config = AutoConfig.from_pretrained(name)
         tokenizer = AutoTokenizer.from_pretrained(name)
         model, report = AutoModel.from_pretrained(
             name, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"encoder: found {name!r}; accepted is a Hugging Face model name or folder with safetensors ({reason})"
-        ) from error
+        raise _not_accepted(name, error) from error
     if not tokenizer.is_fast:
         raise ConfigError(f"encoder: {name!r} has no fast tokenizer, which knows which sub-word belongs to which word")
     # What the files lack (a pooler) was drawn at random; no candidate uses it, and the digest must not see it.
     weights = {key: tensor.numpy() for key, tensor in model.state_dict().items() if key not in report["missing_keys"]}
     return Encoder(config, weights, tokenizer, _digest(config, weights, tokenizer))
+
+
+def load_config(name: str) -> PretrainedConfig:
+    """Only an encoder's configuration.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise _not_accepted(name, error) from error
+
+
+def _not_accepted(name: str, error: Exception) -> ConfigError:
+    reason = str(error).strip().splitlines()[0]
+    return ConfigError(
+        f"encoder: found {name!r}; accepted is a Hugging Face model name or folder with safetensors ({reason})"
+    )
 
 
 def load_weights(model: PreTrainedModel, encoder: Encoder) -> None:
@@ -72,7 +89,9 @@ def load_weights(model: PreTrainedModel, encoder: Encoder) -> None:
 
 def _digest(config: PretrainedConfig, weights: dict[str, np.ndarray], tokenizer: PreTrainedTokenizerBase) -> str:
     digest = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode())
-    digest.update(f"{config.model_type} {getattr(config, 'hidden_act', None)} {config.num_hidden_layers}".encode())
+    # How and by what it was saved does not make it another encoder.
+    settings = {key: value for key, value in config.to_dict().items() if key not in ("transformers_version", "dtype")}
+    digest.update(content_hash({key: value for key, value in settings.items() if not key.startswith("_")}).encode())
     for key in sorted(weights):
         digest.update(key.encode())
         digest.update(np.ascontiguousarray(weights[key]).data)

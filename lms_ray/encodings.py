@@ -3,7 +3,7 @@
 Shape suffixes: C candidates, G languages, H hidden, E examples, S statistics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lms_ray.encode import Encoded
+from lms_ray.errors import MissingError
 from lms_ray.store import Store
 from lms_ray.tasks.base import Task
 
@@ -58,13 +59,22 @@ def missing(store: Store, candidate: str, digests: dict[str, str]) -> list[str]:
 
 
 def features(store: Store, candidates: Sequence[str], languages: Sequence[str], split: str) -> np.ndarray:
-    """Mean [CLS] vectors, shape (C, G, H), float64."""
+    """Mean [CLS] vectors, shape (C, G, H), float64.
+
+    Raises:
+        MissingError: a candidate was not encoded in a language, or its feature is not finite.
+    """
     result = []
     for candidate in candidates:
         table = store.read_table(f"{unit(candidate)}/features.parquet")
         row_of = {name: row for row, name in enumerate(table["corpus"].to_pylist())}
+        names = [f"{language}-{split}" for language in languages]
+        _require(candidate, names, row_of)
         feature_NH = np.stack(table["feature"].to_numpy(zero_copy_only=False))
-        result.append(feature_NH[[row_of[f"{language}-{split}"] for language in languages]])
+        feature_GH = feature_NH[[row_of[name] for name in names]]
+        if not np.isfinite(feature_GH).all():
+            raise MissingError(f"{candidate}: its features are not finite: fine-tuning diverged; leave its setting out")
+        result.append(feature_GH)
     return np.stack(result)
 
 
@@ -89,19 +99,25 @@ def statistics(store: Store, task: Task, candidates: Sequence[str], corpora: Seq
     """Read the example statistics of the named corpora, and of no others.
 
     Raises:
-        ValueError: a candidate was not encoded on one of them.
+        MissingError: a candidate was not encoded on one of them.
     """
     rows: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
     for candidate in candidates:
         path = f"{unit(candidate)}/statistics.parquet"
         table = store.read_table(path, filters=[("corpus", "in", list(corpora))]).to_pandas()
         groups = dict(iter(table.groupby("corpus", sort=False)))
-        absent = [name for name in corpora if name not in groups]
-        if absent:
-            raise ValueError(f"{path}: found no statistics of {', '.join(absent)}")
+        _require(candidate, corpora, groups)
         for name, arrays in rows.items():
             arrays.append(groups[name].sort_values("example")[list(task.statistics)].to_numpy())
     return Statistics(task, {name: np.stack(arrays) for name, arrays in rows.items()})
+
+
+def _require(candidate: str, corpora: Sequence[str], found: Container[str]) -> None:
+    absent = [name for name in corpora if name not in found]
+    if absent:
+        raise MissingError(
+            f"{candidate} was not encoded on {', '.join(absent)}; run `python -m lms_ray.features` first"
+        )
 
 
 def _feature_row(name: str, shards: list[Encoded]) -> pa.Table:

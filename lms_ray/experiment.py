@@ -33,6 +33,13 @@ class Resources(_Model):
     workers: PositiveInt | None = None
     """At most this many at once. None: as many as fit the cluster."""
 
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError("accepted are a fraction of one GPU, or a whole number")
+        return gpus
+
 
 class Range(_Model):
     """A range to search, for `search: optuna`."""
@@ -76,20 +83,21 @@ class Sweep(_Model):
     """The candidates: which settings are fine-tuned, and where."""
 
     search: Literal["grid", "optuna"] = "grid"
-    """`grid` takes every combination of the lists; `optuna` samples lists and ranges (TPE on source dev score)."""
+    """`grid` takes every combination of the lists; `optuna` samples lists and ranges (TPE on the source's
+    dev score). What a search proposes depends on the order in which candidates finish; a grid is always the same."""
     learning_rate: Floats = (3e-5, 5e-5, 7e-5)
     """Peak learning rates."""
     epochs: Integers = (3, 4, 5, 6)
     """Passes over the training data."""
     batch_size: Integers = (32,)
-    """Training examples in each step."""
+    """Windows in each step (an example, or a part of a long one)."""
     seeds: PositiveInt = 20
     """Candidates for each setting of the grid, seeds 0, 1, ... All randomness of a candidate comes from its setting
     and its seed: no two share a head or a data order, and a larger grid later keeps the finished ones."""
     candidates: PositiveInt | None = None
     """Number of candidates, for `search: optuna` only."""
     max_failures: Annotated[int, Field(ge=0)] = 3
-    """How often a candidate goes on from its last epoch after its worker died, before it counts as failed."""
+    """How often a candidate goes on from its last epoch after an error or a lost worker, before it counts as failed."""
     resources: Resources = Resources()
     """What one candidate takes while it is fine-tuned."""
 
@@ -238,7 +246,7 @@ class Cluster(_Model):
     """Which Ray to run on."""
 
     address: str | None = None
-    """A running cluster (`auto`, `ray://...`). None: the one that RAY_ADDRESS names, else a local one is started."""
+    """A running cluster (`auto`, or host:port). None: the one that RAY_ADDRESS names, else a local one is started."""
     cpus: PositiveInt | None = None
     """CPU cores of a local Ray. None: all of the machine's."""
 
@@ -334,7 +342,8 @@ class Experiment(_Model):
     @property
     def folder(self) -> str:
         """The experiment's folder, local path or URI."""
-        return f"{self.storage.rstrip('/')}/{self.name}"
+        path, question, options = self.storage.partition("?")  # s3://bucket/runs?endpoint_override=...
+        return f"{path.rstrip('/')}/{self.name}{question}{options}"
 
     def pivots_for(self, target: str) -> tuple[str, ...]:
         """The pivots that may teach the ranker of a target: all but the target itself."""

@@ -40,6 +40,16 @@ class Shard:
     windows: ray.ObjectRef
 
 
+@dataclass(frozen=True)
+class Result:
+    """What one candidate made of one shard."""
+
+    candidate: str
+    shard: int
+    encoded: Encoded
+    seconds: float
+
+
 def run(experiment: Experiment, store: Store) -> None:
     """Encode what is missing."""
     task = tasks.get(experiment.task)
@@ -62,20 +72,23 @@ def run(experiment: Experiment, store: Store) -> None:
         return
     needed = {name for names in missing.values() for name in names}
     shards = _tokenise([corpus for corpus in wanted if corpus.name in needed], experiment, tokenizer)
-    started: dict[str, float] = defaultdict(time.monotonic)
-    results: dict[str, dict[int, Encoded]] = defaultdict(dict)
-    for candidate, shard, encoded in _stream(missing, shards, experiment, store):
-        results[candidate][shard] = encoded
-        started[candidate] = min(started[candidate], time.monotonic())
-        expected = [index for index, shard in enumerate(shards) if shard.corpus in missing[candidate]]
-        if len(results[candidate]) == len(expected):
-            arrived = results.pop(candidate)
-            fresh: dict[str, list[Encoded]] = defaultdict(list)
-            for index in expected:
-                fresh[shards[index].corpus].append(arrived[index])
-            encodings.write(store, task, candidate, fresh, digests, time.monotonic() - started[candidate])
-            done += 1
-            progress.show(done)
+    work = {
+        candidate: [index for index, shard in enumerate(shards) if shard.corpus in names]
+        for candidate, names in missing.items()
+    }
+    arrived: dict[str, dict[int, Result]] = defaultdict(dict)
+    for result in _stream(work, shards, experiment, store):
+        arrived[result.candidate][result.shard] = result
+        if len(arrived[result.candidate]) < len(work[result.candidate]):
+            continue
+        of_shard = arrived.pop(result.candidate)
+        fresh: dict[str, list[Encoded]] = defaultdict(list)
+        for index in work[result.candidate]:
+            fresh[shards[index].corpus].append(of_shard[index].encoded)
+        seconds = sum(part.seconds for part in of_shard.values())
+        encodings.write(store, task, result.candidate, fresh, digests, seconds)
+        done += 1
+        progress.show(done)
 
 
 def _tokenise(wanted: list[Corpus], experiment: Experiment, tokenizer: PreTrainedTokenizerBase) -> list[Shard]:
@@ -91,20 +104,17 @@ def _shards(corpus: Corpus, experiment: Experiment, tokenizer: PreTrainedTokeniz
     yield from corpus.shards(task, tokenizer, experiment.finetune.max_length, experiment.encode.shard_examples)
 
 
-def _stream(
-    missing: dict[str, list[str]], shards: list[Shard], experiment: Experiment, store: Store
-) -> Iterator[tuple[str, int, Encoded]]:
-    """Candidate, shard number and what came out, in the order in which they are finished."""
+def _stream(work: dict[str, list[int]], shards: list[Shard], experiment: Experiment, store: Store) -> Iterator[Result]:
+    """Results in the order in which they are finished."""
     actors = fitting(experiment.encode.resources)
-    parts = -(-2 * actors // len(missing))  # few candidates: share each between actors
+    parts = -(-2 * actors // len(work))  # few candidates: share each between actors
     rows = []
-    for candidate, names in missing.items():
-        expected = [index for index, shard in enumerate(shards) if shard.corpus in names]
-        for part in np.array_split(expected, min(parts, len(expected))):
+    for candidate, numbers in work.items():
+        for part in np.array_split(numbers, min(parts, len(numbers))):
             rows.append({"candidate": candidate, "shards": part.tolist()})
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it reports each execution; errors are raised as well
-    encoded = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         EncodingActor,
         batch_size=1,
         batch_format="pyarrow",
@@ -123,11 +133,12 @@ def _stream(
             "windows": [shard.windows for shard in shards],
         },
     )
-    batches: Iterator[Any] = iter(encoded.iter_batches(batch_size=None, batch_format="pyarrow"))
+    batches: Iterator[Any] = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
     for batch in batches:
         for row in batch.to_pylist():
             statistics_ES = np.asarray(row["statistics"], np.int64).reshape(row["examples"], -1)
-            yield row["candidate"], row["shard"], Encoded(np.asarray(row["cls_sum"]), statistics_ES)
+            encoded = Encoded(np.asarray(row["cls_sum"]), statistics_ES)
+            yield Result(row["candidate"], row["shard"], encoded, row["seconds"])
 
 
 class EncodingActor:
@@ -147,11 +158,14 @@ class EncodingActor:
         for shard in row["shards"]:
             windows = ray.get(self.windows[shard])
             with self.computing:
+                started = time.monotonic()
                 encoded = encode(model, self.task, windows, self.experiment.encode)
+                seconds = time.monotonic() - started
             yield pa.table(
                 {
                     "candidate": [row["candidate"]],
                     "shard": [shard],
+                    "seconds": [seconds],
                     "examples": [encoded.examples],
                     "cls_sum": [encoded.cls_sum_H],
                     "statistics": [encoded.statistics_ES.ravel()],

@@ -1,7 +1,7 @@
 """Fine-tune one candidate, an epoch at a time; every epoch's end can be saved and gone on from.
 
 An epoch's randomness (data order, dropout) is drawn from the seed and the epoch's number, so a candidate that was
-interrupted and resumed is bit for bit the one that was not, on the same device.
+interrupted and resumed is the one that was not: bit for bit on a CPU, on a GPU up to the order of its atomic sums.
 """
 
 import math

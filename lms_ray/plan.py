@@ -2,9 +2,8 @@
 
 import torch
 from tabulate import tabulate
-from transformers import AutoConfig
 
-from lms_ray import corpora, tasks
+from lms_ray import corpora, encoder, tasks
 from lms_ray.experiment import Experiment, grid
 
 
@@ -24,7 +23,7 @@ def show_plan(experiment: Experiment) -> None:
     count = experiment.number_of_candidates
     epochs = [candidate.epochs for candidate in grid(experiment.sweep)]
     with torch.device("meta"):
-        parameters = task.build(AutoConfig.from_pretrained(experiment.encoder)).num_parameters()
+        parameters = task.build(encoder.load_config(experiment.encoder)).num_parameters()
     size = parameters * (2 if experiment.finetune.save_dtype == "bfloat16" else 4)
     ranker = experiment.ranker
     pivot_sets = len({experiment.pivots_for(target) for target in experiment.targets})

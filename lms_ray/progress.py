@@ -21,14 +21,16 @@ class Progress:
         self.printed = float("-inf")
         print(f"{stage:9} {total} {unit}, {done} of them done before", flush=True)
 
-    def show(self, done: int, running: int = 0, failed: int = 0) -> None:
+    def show(self, done: int, running: int | None = None, failed: int = 0) -> None:
         """Report the state; the last unit's line is always printed."""
         now = time.monotonic()
         self.done = done
         if now - self.printed < self.every and done + failed < self.total:
             return
         self.printed = now
-        line = f"{self.stage:9} {done}/{self.total} done, {running} running, {failed} failed"
+        line = f"{self.stage:9} {done}/{self.total} done"
+        if running is not None:
+            line += f", {running} running, {failed} failed"
         fresh = done - self.before
         if fresh:
             rate = fresh / (now - self.started)

@@ -7,6 +7,7 @@ is a pivot has its own over the others. Labels of other languages than the pivot
 is handed a `Lesson` of its own pivots only.
 """
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from ray.train.torch import TorchTrainer
 
 from lms_ray import corpora, encodings, languages, tasks
 from lms_ray.cluster import fitting, use
+from lms_ray.errors import RankingError
 from lms_ray.experiment import Experiment, Ranker, content_hash, seed_for
 from lms_ray.progress import Progress
 from lms_ray.ranker import Lesson, fit, score, validate
@@ -92,7 +94,7 @@ class Material:
 def run(experiment: Experiment, store: Store) -> None:
     """Fit the missing grid points, choose among them, and write every candidate's score for every target."""
     material = gather(experiment, store)
-    digest = material.digest
+    digest = input_digest(material, experiment)
     record = store.done("rankers")
     if record and record["input"] == digest:
         print(f"{'ranking':9} done before", flush=True)
@@ -114,8 +116,18 @@ def run(experiment: Experiment, store: Store) -> None:
     _choose(store, folder, points, targets_of, digest)
 
 
+def input_digest(material: Material, experiment: Experiment) -> str:
+    """Hash over everything that decides the scores of a set of targets."""
+    return content_hash(material.digest, experiment.targets)
+
+
 def gather(experiment: Experiment, store: Store) -> Material:
-    """Read features of all languages, and statistics of the pivots' dev sets only."""
+    """Read features of all languages, and statistics of the pivots' dev sets only.
+
+    Raises:
+        MissingError: an earlier stage has not done its part.
+        RankingError: the pivots' scores give a ranker nothing to learn.
+    """
     store.require(POOL, "sweep")
     pool = store.read_table(POOL)
     candidates = pool["id"].to_pylist()
@@ -126,17 +138,23 @@ def gather(experiment: Experiment, store: Store) -> Material:
     pivot_statistics = encodings.statistics(
         store, tasks.get(experiment.task), candidates, [f"{pivot}-dev" for pivot in experiment.pivots]
     )
+    pivot_score_CP = np.stack([pivot_statistics.scores(pivot, "dev") for pivot in experiment.pivots], axis=1)
+    meta_split = np.asarray(pool["meta_split"].to_pylist())
+    for target in experiment.targets:
+        columns = [experiment.pivots.index(pivot) for pivot in experiment.pivots_for(target)]
+        if not np.ptp(pivot_score_CP[meta_split == "train"][:, columns], axis=0).any():
+            raise RankingError(f"no two meta-train candidates differ in dev score on a pivot of {target}")
     kind = experiment.ranker.language_vector
     return Material(
         settings=experiment.ranker,
         seed=experiment.seed,
         candidates=tuple(candidates),
-        meta_split=np.asarray(pool["meta_split"].to_pylist()),
+        meta_split=meta_split,
         languages=spoken,
         feature_CGH=encodings.features(store, candidates, spoken, split),
         vector_GV=None if kind == "none" else np.stack([languages.vector(code, kind) for code in spoken]),
         pivots=experiment.pivots,
-        pivot_score_CP=np.stack([pivot_statistics.scores(pivot, "dev") for pivot in experiment.pivots], axis=1),
+        pivot_score_CP=pivot_score_CP,
     )
 
 
@@ -176,6 +194,7 @@ def _fit_all(
     total: int,
 ) -> None:
     resources = experiment.ranker.resources
+    file_system, base = store.file_system
     trainer = TorchTrainer(
         _worker,
         train_loop_config={
@@ -192,13 +211,14 @@ def _fit_all(
         ),
         run_config=ray.train.RunConfig(
             name="train",
-            storage_path=f"{store.root}/rankers",
+            storage_path=f"{base}/rankers",
+            storage_filesystem=file_system,
             failure_config=ray.train.FailureConfig(max_failures=experiment.sweep.max_failures),
         ),
     )
     progress = Progress("ranking", "rankers", total, done=total - len(missing))
     try:
-        with _watching(store, folder, progress):
+        with _watching(store, folder, progress), _keeping_interrupts():
             trainer.fit()
     finally:
         store.delete("rankers/train")  # Ray Train's own bookkeeping; what counts is in `folder`
@@ -217,6 +237,18 @@ def _worker(config: dict[str, Any]) -> None:
         store.write_bytes(f"{unit}/weights.safetensors", weights)
         store.write_table(f"{unit}/scores.parquet", scores)
         store.commit(unit, record)
+
+
+@contextmanager
+def _keeping_interrupts() -> Iterator[None]:
+    """Ray Train answers Ctrl-C with a successful exit and leaves its handler behind; ours is KeyboardInterrupt."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

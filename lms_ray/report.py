@@ -19,7 +19,7 @@ from tabulate import SEPARATING_LINE, tabulate
 from lms_ray import tasks
 from lms_ray.experiment import Experiment
 from lms_ray.figures import for_page, pool_figure
-from lms_ray.selection import ORACLES, PICKS, SELECTORS, Pick
+from lms_ray.selection import AVERAGE, ORACLES, PICKS, SELECTORS, Pick
 from lms_ray.store import Store
 from lms_ray.sweep import POOL
 
@@ -99,12 +99,13 @@ def score_table(picks: list[Pick]) -> Table:
     header = ["Target", *(f"{name} (#examples)" if name == "All-Target" else name for name in by_selector)]
     of_target = {target: {pick.selector: pick for pick in picks if pick.target == target} for target in _targets(picks)}
     rows = [[target, *(_score_cell(chosen[name]) for name in by_selector)] for target, chosen in of_target.items()]
-    columns = list(by_selector.values())
+    mean_of = {pick.selector: pick for pick in picks if pick.target == AVERAGE}
+    columns = [mean_of[name] for name in by_selector]
     means = [
-        ["mean score", *(f"{100 * fmean(pick.score for pick in column):.1f}" for column in columns)],
-        ["mean Δ to En-Dev", *(f"{100 * fmean(pick.delta for pick in column):+z.1f}" for column in columns)],
-        ["mean regret", *(f"{100 * fmean(pick.regret for pick in column):.1f}" for column in columns)],
-        ["mean rank in pool", *(f"{fmean(pick.rank for pick in column):.1f}" for column in columns)],
+        ["mean score", *(f"{100 * pick.score:.1f}" for pick in columns)],
+        ["mean Δ to En-Dev", *(f"{100 * pick.delta:+z.1f}{_star(pick)}" for pick in columns)],
+        ["mean regret", *(f"{100 * pick.regret:.1f}" for pick in columns)],
+        ["mean rank in pool", *(f"{pick.rank:.1f}" for pick in columns)],
     ]
     return Table(header, [rows, means])
 
@@ -112,7 +113,7 @@ def score_table(picks: list[Pick]) -> Table:
 def detail_table(picks: list[Pick]) -> Table:
     """Everything about every pick, grouped by target."""
     header = ["Target", "Selector", "Candidate", "Score", "Δ to En-Dev", "Interval of Δ", "p", "Regret", "Rank"]
-    groups = [[_detail_row(pick) for pick in picks if pick.target == target] for target in _targets(picks)]
+    groups = [[_detail_row(pick) for pick in picks if pick.target == target] for target in [*_targets(picks), AVERAGE]]
     return Table(header, groups)
 
 
@@ -148,7 +149,7 @@ def captions(picks: list[Pick], experiment: Experiment, candidates: int, pool: i
         f"{experiment.name}: test {tasks.get(experiment.task).metric} in percent. {candidates} candidates were "
         f"fine-tuned; every selector picks from the same {pool} of them.{follows}",
         f"A star (*) marks a difference to En-Dev, for better or worse, with p < {SIGNIFICANT} (paired bootstrap, "
-        "one-sided in the direction of the difference).",
+        "two-sided).",
         f"Oracles, which see labels of the target: {oracles}. #examples: labelled examples that All-Target saw.{saw} "
         "Best is the highest test score in the pool. Random is the mean over the pool.",
         verdict(picks),
@@ -171,12 +172,13 @@ def verdict(picks: list[Pick]) -> str:
 
 
 def _targets(picks: list[Pick]) -> list[str]:
-    return list(dict.fromkeys(pick.target for pick in picks))
+    return list(dict.fromkeys(pick.target for pick in picks if pick.target != AVERAGE))
 
 
 def _by_selector(picks: list[Pick]) -> dict[str, list[Pick]]:
-    """Picks of the selectors that took part, in the order of the columns."""
-    chosen = {name: [pick for pick in picks if pick.selector == name] for name in SELECTORS}
+    """Picks for targets by selectors that took part, in the order of the columns."""
+    single = [pick for pick in picks if pick.target != AVERAGE]
+    chosen = {name: [pick for pick in single if pick.selector == name] for name in SELECTORS}
     return {name: column for name, column in chosen.items() if column}
 
 
@@ -188,8 +190,12 @@ def _significant(picks: Iterable[Pick]) -> int:
     return sum(_is_significant(pick) for pick in picks)
 
 
+def _star(pick: Pick) -> str:
+    return "*" if _is_significant(pick) else ""
+
+
 def _score_cell(pick: Pick) -> str:
-    cell = f"{100 * pick.score:.1f}{'*' if _is_significant(pick) else ''}"
+    cell = f"{100 * pick.score:.1f}{_star(pick)}"
     if pick.selector == "Pivot-Dev":
         return f"{cell} ({pick.pivot})"
     return f"{cell} ({pick.examples})" if pick.selector == "All-Target" else cell
@@ -200,8 +206,8 @@ def _detail_row(pick: Pick) -> list[str]:
     return [
         pick.target,
         pick.selector,
-        pick.candidate or "mean over the pool",
-        f"{100 * pick.score:.1f}{'*' if _is_significant(pick) else ''}",
+        pick.candidate or ("mean over targets" if pick.target == AVERAGE else "mean over the pool"),
+        f"{100 * pick.score:.1f}{_star(pick)}",
         f"{100 * pick.delta:+z.1f}",
         interval,
         "-" if pick.p_value is None else f"{pick.p_value:.4f}",

@@ -7,20 +7,24 @@ This is the first place that reads labels of a target. All selectors pick from t
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from statistics import fmean
 
 import numpy as np
 import pyarrow as pa
 
 from lms_ray import encodings, languages, selectors, tasks
 from lms_ray.encodings import Statistics
+from lms_ray.errors import MissingError
 from lms_ray.experiment import Experiment, seed_for
 from lms_ray.ranker import ranks
-from lms_ray.significance import Comparison, paired_bootstrap
+from lms_ray.ranking import gather, input_digest
+from lms_ray.significance import Comparison, average, paired_bootstrap
 from lms_ray.store import DONE, Store
 from lms_ray.sweep import POOL
 
 PICKS = "picks.parquet"
 SELECTORS = ("En-Dev", "Pivot-Dev", "All-Pivot", "LMS", "Random", "100-Target", "All-Target", "Best")
+AVERAGE = "average"  # stands for the target in the picks' means over all targets
 ORACLES = ("100-Target", "All-Target", "Best")
 
 
@@ -31,7 +35,7 @@ class Pick:
     selector: str
     target: str
     candidate: str | None
-    """None for Random, whose score is the mean over the pool."""
+    """None for Random, whose score is the mean over the pool, and for the average over targets."""
     pivot: str | None
     """The pivot that Pivot-Dev followed."""
     examples: int | None
@@ -48,12 +52,16 @@ class Pick:
     """Interval of the delta, from the paired bootstrap; None for Random."""
     high: float | None
     p_value: float | None
-    """One-sided p-value of the delta; None for Random."""
+    """Two-sided p-value of the delta; None for Random."""
 
 
 def run(experiment: Experiment, store: Store) -> None:
     """Pick for every target and write the table of picks and the pool's test scores."""
     store.require(f"rankers/{DONE}", "ranking")
+    if store.read_json(f"rankers/{DONE}")["input"] != input_digest(gather(experiment, store), experiment):
+        raise MissingError(
+            "the rankings are of other candidates, texts or targets; run `python -m lms_ray.ranking` first"
+        )
     table = store.read_table(POOL)
     pool = table.filter(np.asarray(table["meta_split"].to_pylist()) == "test")["id"].to_pylist()
     names = [f"{language}-dev" for language in experiment.languages]
@@ -61,11 +69,16 @@ def run(experiment: Experiment, store: Store) -> None:
     statistics = encodings.statistics(store, tasks.get(experiment.task), pool, names)
     ranker_scores = store.read_table("rankers/scores.parquet").to_pandas()
     picks: list[Pick] = []
+    comparisons: dict[str, list[Comparison]] = {}
     for target in experiment.targets:
         scores = ranker_scores[ranker_scores["target"] == target].pivot(
             index="seed", columns="candidate", values="score"
         )
-        picks += picks_for(target, pool, statistics, scores[pool].to_numpy(), experiment)
+        of_target, compared = picks_for(target, pool, statistics, scores[pool].to_numpy(), experiment)
+        picks += of_target
+        for selector, comparison in compared.items():
+            comparisons.setdefault(selector, []).append(comparison)
+    picks += averages(picks, comparisons, experiment.selection.confidence)
     store.write_table(PICKS, pa.Table.from_pylist([asdict(pick) for pick in picks]))
     test_scores = {target: statistics.scores(target, "test") for target in experiment.targets}
     store.write_table("report/pool.parquet", pa.table({"candidate": pool, **test_scores}))
@@ -73,8 +86,8 @@ def run(experiment: Experiment, store: Store) -> None:
 
 def picks_for(
     target: str, pool: list[str], statistics: Statistics, ranker_score_KC: np.ndarray, experiment: Experiment
-) -> list[Pick]:
-    """Picks of all selectors for one target.
+) -> tuple[list[Pick], dict[str, Comparison]]:
+    """Picks of all selectors for one target, and their comparisons with En-Dev.
 
     Args:
         target: the language.
@@ -122,7 +135,33 @@ def picks_for(
         score=mean, delta=mean - float(score_C[reference]), regret=float(score_C.max()) - mean,
         rank=float(rank_C.mean()), low=None, high=None, p_value=None,
     )  # fmt: skip
-    return sorted([*picks, random], key=lambda pick: SELECTORS.index(pick.selector))
+    picks = sorted([*picks, random], key=lambda pick: SELECTORS.index(pick.selector))
+    return picks, {choice.selector: compared[choice.candidate] for choice in chosen}
+
+
+def averages(picks: list[Pick], comparisons: dict[str, list[Comparison]], confidence: float) -> list[Pick]:
+    """For each selector the means over all targets; their interval and p-value resample every test set."""
+    result = []
+    for selector in dict.fromkeys(pick.selector for pick in picks):
+        of_selector = [pick for pick in picks if pick.selector == selector]
+        compared = average(comparisons[selector], confidence) if selector in comparisons else None
+        result.append(
+            Pick(
+                selector=selector,
+                target=AVERAGE,
+                candidate=None,
+                pivot=None,
+                examples=None,
+                score=fmean(pick.score for pick in of_selector),
+                delta=fmean(pick.delta for pick in of_selector),
+                regret=fmean(pick.regret for pick in of_selector),
+                rank=fmean(pick.rank for pick in of_selector),
+                low=compared.low if compared else None,
+                high=compared.high if compared else None,
+                p_value=compared.p_value if compared else None,
+            )
+        )
+    return result
 
 
 @dataclass(frozen=True)

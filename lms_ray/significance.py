@@ -1,7 +1,7 @@
 """Is one candidate better than another on a test set? The paired bootstrap over examples."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import bootstrap
@@ -18,8 +18,10 @@ class Comparison:
     high: float
     """Upper end."""
     p_value: float
-    """One-sided, in the direction of the difference (Berg-Kirkpatrick et al. 2012): the share of resamples whose
-    difference exceeds twice the observed one, that is, is as large under the null that there is none."""
+    """Two-sided: twice the share of resamples whose difference is beyond twice the observed one, that is, as extreme
+    under the null that there is none (Berg-Kirkpatrick et al. 2012; doubled, as the direction is seen first)."""
+    resampled: np.ndarray = field(compare=False, repr=False)
+    """The difference in every resample."""
 
 
 def paired_bootstrap(
@@ -48,8 +50,8 @@ def paired_bootstrap(
 
     columns = [*first_ES.T, *second_ES.T]
     delta = float(difference(*columns, axis=0))
-    if np.array_equal(first_ES, second_ES) or len(first_ES) < 2:
-        return Comparison(delta, delta, delta, 1.0)
+    if np.array_equal(first_ES, second_ES) or len(first_ES) < 2:  # nothing to resample, nothing to learn from it
+        return Comparison(delta, delta, delta, 1.0, np.full(resamples, delta))
     result = bootstrap(
         columns,
         difference,
@@ -57,15 +59,21 @@ def paired_bootstrap(
         batch=max(1, 2_000_000 // len(first_ES)),
         vectorized=True,
         paired=True,
-        confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(seed),
     )
-    shifted = result.bootstrap_distribution - delta  # centred: the distribution under "no difference"
-    extreme = np.sum(shifted >= delta) if delta >= 0 else np.sum(shifted <= delta)
-    return Comparison(
-        delta,
-        float(result.confidence_interval.low),
-        float(result.confidence_interval.high),
-        float((1 + extreme) / (1 + resamples)),
-    )
+    return _compare(delta, result.bootstrap_distribution, confidence)
+
+
+def average(comparisons: Sequence[Comparison], confidence: float) -> Comparison:
+    """The mean difference over test sets that were resampled independently of each other."""
+    delta = float(np.mean([comparison.delta for comparison in comparisons]))
+    return _compare(delta, np.mean([comparison.resampled for comparison in comparisons], axis=0), confidence)
+
+
+def _compare(delta: float, resampled: np.ndarray, confidence: float) -> Comparison:
+    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    centred = resampled - delta  # the distribution under "no difference"
+    extreme = np.sum(centred >= delta) if delta >= 0 else np.sum(centred <= delta)
+    p_value = min(1.0, 2 * (1 + int(extreme)) / (1 + len(resampled)))
+    return Comparison(delta, float(low), float(high), p_value, resampled)

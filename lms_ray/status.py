@@ -20,8 +20,10 @@ def show(path: str) -> None:
         raise ConfigError(f"PATH: found no experiment.yaml in {path}; accepted is the folder of an experiment")
     experiment = Experiment.model_validate(yaml.safe_load(store.read_bytes("experiment.yaml")))
     total = experiment.number_of_candidates
-    print(f"{_mark(store.exists('candidates.parquet'))} sweep      {_done(store, 'candidates')}/{total} candidates")
-    encoded = _done(store, "encodings")
+    swept = store.exists("candidates.parquet")
+    names = store.read_table("candidates.parquet")["id"].to_pylist() if swept else store.names("candidates")
+    print(f"{_mark(swept)} sweep      {_done(store, 'candidates', names)}/{total} candidates")
+    encoded = _done(store, "encodings", names)
     print(f"{_mark(encoded >= total)} features   {encoded}/{total} candidates")
     print(f"{_mark(store.done('rankers') is not None)} ranking")
     print(f"{_mark(store.exists('picks.parquet'))} selection")
@@ -34,8 +36,8 @@ def show(path: str) -> None:
         print("driver: none")
 
 
-def _done(store: Store, folder: str) -> int:
-    return sum(store.done(f"{folder}/{name}") is not None for name in store.names(folder))
+def _done(store: Store, folder: str, names: list[str]) -> int:
+    return sum(store.done(f"{folder}/{name}") is not None for name in names)
 
 
 def _mark(done: bool) -> str:

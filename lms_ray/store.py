@@ -3,7 +3,7 @@
     experiment.yaml  provenance.json  driver.json
     candidates/<id>/     Hugging Face model folder + DONE.json; while it trains, resume.safetensors
     encodings/<id>/      features.parquet, statistics.parquet + DONE.json
-    rankers/<hash>/      one folder for each ranker input: a file for every grid point, scores.parquet + DONE.json
+    rankers/             validation.parquet, scores.parquet + DONE.json; in <hash>/<grid point>/ what each worker wrote
     picks.parquet  report/
 
 A unit of work is a folder. It is done when its DONE.json exists, which is written last and atomically; that is the
@@ -36,28 +36,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from lms_ray.config import ConfigError
+from lms_ray.errors import BusyError, MissingError
+
 DONE = "DONE.json"
 BEAT_EVERY = 20.0  # seconds
 STALE_AFTER = 300.0  # seconds
 
 
-class BusyError(RuntimeError):
-    """Another driver works on this experiment."""
-
-
-class MissingError(RuntimeError):
-    """Something that an earlier stage makes is not there."""
-
-
 class Store:
-    """Files below one folder, local path or URI; paths are relative and use forward slashes."""
+    """Files below one folder, local path or URI; paths are relative and use forward slashes.
+
+    Raises:
+        ConfigError: no file system is known for the URI.
+    """
 
     def __init__(self, root: str):
-        self.root = root
-        if "://" in root:
-            self._fs, self._base = fs.FileSystem.from_uri(root)
-        else:
-            self._fs, self._base = fs.LocalFileSystem(), str(Path(root).absolute())
+        # Absolute, because trials and workers run in other working directories.
+        self.root = root if "://" in root else str(Path(root).absolute())
+        try:
+            self._fs, self._base = fs.FileSystem.from_uri(self.root)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ConfigError(
+                f"storage: found {root!r}; accepted is a local folder or s3://, gs://, ... ({error})"
+            ) from None
+
+    @property
+    def file_system(self) -> tuple[fs.FileSystem, str]:
+        """The file system and this folder's path in it, for libraries that write there themselves."""
+        return self._fs, self._base
 
     @property
     def is_local(self) -> bool:
@@ -86,7 +93,7 @@ class Store:
                 stream.write(content)
             return
         self._fs.create_dir(target.rpartition("/")[0], recursive=True)
-        # Hidden, and named by process: a killed writer's leftover is never read and never in another's way.
+        # Hidden, and named at random: a killed writer's leftover is never read and never in another's way.
         partial = f"{target.rpartition('/')[0]}/.{uuid.uuid4().hex}.partial"
         with self._fs.open_output_stream(partial) as stream:
             stream.write(content)

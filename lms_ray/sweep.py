@@ -26,9 +26,11 @@ from ray.tune.search.optuna import OptunaSearch
 
 from lms_ray import corpora, encoder, tasks
 from lms_ray.cluster import use
+from lms_ray.config import ConfigError
 from lms_ray.encode import encode
 from lms_ray.encoder import Encoder
-from lms_ray.experiment import Candidate, Experiment, Range, content_hash, grid, seed_for
+from lms_ray.errors import SweepError
+from lms_ray.experiment import Candidate, Experiment, Range, Sweep, content_hash, grid, seed_for
 from lms_ray.finetune import FineTuner
 from lms_ray.progress import Progress
 from lms_ray.store import Store
@@ -36,10 +38,6 @@ from lms_ray.tasks.base import Task
 from lms_ray.windows import Windows
 
 POOL = "candidates.parquet"
-
-
-class SweepError(RuntimeError):
-    """Some candidates could not be fine-tuned."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +75,19 @@ def run(experiment: Experiment, store: Store) -> None:
 
 
 def prepare(experiment: Experiment, store: Store) -> Job:
-    """Load the encoder, and read and tokenise the source's training and dev sets."""
+    """Load the encoder, and read and tokenise the source's training and dev sets.
+
+    Raises:
+        ConfigError: the encoder cannot be loaded, or reads less than `finetune.max_length`.
+    """
     task = tasks.get(experiment.task)
     base = encoder.load(experiment.encoder)
     max_length = experiment.finetune.max_length
+    longest = min(base.tokenizer.model_max_length, base.config.max_position_embeddings)
+    if max_length > longest:
+        raise ConfigError(
+            f"finetune.max_length: found {max_length}; accepted is at most {longest}, what the encoder reads"
+        )
     train, dev = corpora.training(experiment), corpora.source_dev(experiment)
     return Job(
         experiment=experiment,
@@ -116,8 +123,11 @@ def _search(job: Job, store: Store) -> list[Candidate]:
         for name in store.names("candidates")
         if store.exists(f"candidates/{name}/candidate.json")
     ]
-    begun = [candidate for candidate in begun if store.exists(f"candidates/{candidate.id(job.config_hash)}")]
-    begun = begun[: sweep.candidates]
+    begun = [
+        candidate
+        for candidate in sorted(begun, key=lambda candidate: candidate.seed)  # the order in which they were proposed
+        if store.exists(f"candidates/{candidate.id(job.config_hash)}") and _is_within(candidate, sweep)
+    ][: sweep.candidates]
     if any(not _record(candidate, job, store) for candidate in begun):
         fine_tune_all(begun, job, store)
     finished = [(candidate, record) for candidate in begun if (record := _record(candidate, job, store))]
@@ -132,10 +142,9 @@ def _search(job: Job, store: Store) -> list[Candidate]:
             points_to_evaluate=[_without_seed(candidate) for candidate, _ in finished] or None,
             evaluated_rewards=[record["dev_score"] for _, record in finished] or None,
         )
-        algorithm.next_seed = len(begun)
+        algorithm.next_seed = 1 + max((candidate.seed for candidate in begun), default=-1)
         results = _tune(job, progress, None, algorithm, samples=more)
-        configs = [results[index].config or {} for index in range(len(results))]
-        begun += [Candidate(**config["candidate"]) for config in configs]
+        begun += [Candidate(**(result.config or {})["candidate"]) for result in results]
     return begun
 
 
@@ -167,11 +176,20 @@ def _space(learning_rate: Any, epochs: Any, batch_size: Any) -> dict[str, optuna
     }
 
 
+def _is_within(candidate: Candidate, sweep: Sweep) -> bool:
+    """Whether the search could have proposed a candidate."""
+    for key in ("learning_rate", "epochs", "batch_size"):
+        value, space = getattr(candidate, key), getattr(sweep, key)
+        if not (space.low <= value <= space.high if isinstance(space, Range) else value in space):
+            return False
+    return True
+
+
 def _without_seed(candidate: Candidate) -> dict[str, Any]:
     return {f"candidate/{key}": value for key, value in asdict(candidate).items() if key != "seed"}
 
 
-def _tune(job: Job, progress: Progress, space: Any, algorithm: Any, samples: int) -> tune.ResultGrid:
+def _tune(job: Job, progress: Progress, space: Any, algorithm: Any, samples: int) -> list[tune.Result]:
     """Run trials to their end; raises KeyboardInterrupt where Tune was stopped by Ctrl-C before that."""
     sweep = job.experiment.sweep
     with tempfile.TemporaryDirectory(prefix="lms-ray-tune-") as bookkeeping:  # DONE.json is the truth, not this
@@ -190,13 +208,15 @@ def _tune(job: Job, progress: Progress, space: Any, algorithm: Any, samples: int
             run_config=tune.RunConfig(
                 storage_path=bookkeeping,
                 verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
                 callbacks=[_Report(progress), JsonLoggerCallback()],
             ),
         ).fit()
-    if results.num_terminated + results.num_errors < len(results):
+    finished = [results[index] for index in range(len(results))]
+    if any(result.error is None and "dev_score" not in (result.metrics or {}) for result in finished):
         raise KeyboardInterrupt
-    return results
+    return finished
 
 
 class Trial(tune.Trainable):
@@ -242,6 +262,8 @@ def fine_tune(candidate: Candidate, job: Job, task: Task, device: str) -> dict[s
     store, experiment = Store(job.store_root), job.experiment
     name = candidate.id(job.config_hash)
     unit, resume = f"candidates/{name}", f"candidates/{name}/resume.safetensors"
+    if record := store.done(unit):  # Tune runs a trial again whose worker was lost just after the commit
+        return record
     store.write_json(f"{unit}/candidate.json", asdict(candidate))
     if device == "cuda":
         torch.cuda.empty_cache()  # the actor's last candidate is gone; give its memory back before the next one

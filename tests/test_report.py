@@ -11,7 +11,7 @@ import pytest
 
 from lms_ray import report
 from lms_ray.experiment import Data, Experiment
-from lms_ray.selection import SELECTORS, Pick
+from lms_ray.selection import SELECTORS, Pick, averages
 from lms_ray.store import Store
 
 NAMES = ("report.md", "report.html", "pool.svg")
@@ -58,7 +58,7 @@ def picks_of(pool: pd.DataFrame, chosen: dict[str, int]) -> list[Pick]:
                     p_value=None if is_random else 0.002 if abs(delta) > 0.01 else 0.4,
                 )
             )
-    return picks
+    return [*picks, *averages(picks, {}, 0.95)]
 
 
 ALL = {"En-Dev": 0, "Pivot-Dev": 1, "All-Pivot": 2, "LMS": 3, "100-Target": 4, "All-Target": 5}
@@ -119,6 +119,7 @@ HAND_MADE = [
     pick("All-Target", "hu", 0.52, 0.3, examples=80),
     pick("Best", "hu", 0.9, 0.001),
 ]
+HAND_MADE += averages(HAND_MADE, {}, 0.95)
 
 
 def test_scores_marks_and_means():

@@ -43,7 +43,7 @@ def picks(target: str, statistics: Statistics, *overrides: str) -> dict[str, Pic
     if overrides:
         experiment = load(None, ["pivots=[de, es]", "targets=[nl, pt, de]", "selection.bootstrap=200",
                                  "ranker.language_vector=syntax_knn", *overrides])  # fmt: skip
-    chosen = picks_for(target, POOL, statistics, RANKER_SCORE_KC, experiment)
+    chosen, _ = picks_for(target, POOL, statistics, RANKER_SCORE_KC, experiment)
     assert {pick.target for pick in chosen} == {target}
     return {pick.selector: pick for pick in chosen}
 
