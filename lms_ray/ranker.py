@@ -31,17 +31,18 @@ class ScoringNet(nn.Module):
         self.product = nn.Parameter(torch.empty(hidden, hidden if language else 1))
         nn.init.xavier_normal_(self.product)
 
-    def forward(self, feature: torch.Tensor, language: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, feature: torch.Tensor, language_PV: torch.Tensor | None, pivot: torch.Tensor) -> torch.Tensor:
         """Scores, shape (...); only their differences within one language mean something.
 
         Args:
             feature: shape (..., H).
-            language: shape (..., V), broadcast against the features.
+            language_PV: the few languages in question; each passes through its branch once, not once for each pair.
+            pivot: which of them, broadcast against the features' leading shape.
         """
         projected = self.model_branch(feature) @ self.product
         if self.language_branch is None:
             return projected.squeeze(-1)
-        return (projected * self.language_branch(language)).sum(-1)
+        return (projected * self.language_branch(language_PV)[pivot]).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,9 @@ def fit(train: Lesson, settings: Ranker, batch_size: int, learning_rate: float, 
         order = rng.permutation(len(wins_N))
         for start in range(0, len(order), batch_size):
             chosen_B = order[start : start + batch_size]
-            pivot_B = torch.from_numpy(pivot_N[chosen_B]).to(device)
+            pivot_B1 = torch.from_numpy(pivot_N[chosen_B]).to(device)[:, None]
             candidate_B2 = torch.from_numpy(np.stack([first_N[chosen_B], second_N[chosen_B]], axis=1)).to(device)
-            feature_B2H = feature_CPH[candidate_B2, pivot_B[:, None]]
-            score_B2 = net(feature_B2H, None if language_PV is None else language_PV[pivot_B, None])
+            score_B2 = net(feature_CPH[candidate_B2, pivot_B1], language_PV, pivot_B1)
             loss = F.binary_cross_entropy_with_logits(
                 score_B2[:, 0] - score_B2[:, 1], _tensor(wins_N[chosen_B], device)
             )
@@ -101,8 +101,9 @@ def fit(train: Lesson, settings: Ranker, batch_size: int, learning_rate: float, 
 def score(net: ScoringNet, feature_CH: np.ndarray, language_V: np.ndarray | None) -> np.ndarray:
     """Scores of candidates for one language from their features over its text, shape (C,), float64."""
     device = str(net.product.device)
-    language = None if language_V is None else _tensor(language_V, device)
-    return net(_tensor(feature_CH, device), language).double().cpu().numpy()
+    language_1V = None if language_V is None else _tensor(language_V, device)[None]
+    first = torch.zeros(1, dtype=torch.long, device=device)
+    return net(_tensor(feature_CH, device), language_1V, first).double().cpu().numpy()
 
 
 def validate(net: ScoringNet, dev: Lesson) -> float:

@@ -159,3 +159,20 @@ def test_a_saved_folder_is_a_hugging_face_model(start, encoder, tmp_path: Path):
     words = "the houseboat runs ?"
     assert tokenizer(words)["input_ids"] == encoder.tokenizer(words)["input_ids"]
     assert model(**tokenizer(words, return_tensors="pt")).logits.shape[-1] == len(UPOS)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_a_resumed_candidate_ends_where_the_uninterrupted_one_does(task, encoder, sentences):
+    train = task.windows(sentences(40), encoder.tokenizer, 32)
+    settings = FineTune(precision="bfloat16")
+    candidate = Candidate(3e-3, 2, 8, 0)
+    whole = FineTuner(task, encoder, candidate, settings, train, 0, "cuda")
+    whole.train_epoch()
+    resumed = FineTuner(task, encoder, candidate, settings, train, 0, "cuda")
+    resumed.load_state(whole.state())
+    for tuner in (whole, resumed):
+        tuner.train_epoch()
+        tuner.model.eval()
+    scores = [encode(tuner.model, task, train, Encode()).statistics_ES.sum(0) for tuner in (whole, resumed)]
+    assert task.score(scores[0]) == pytest.approx(task.score(scores[1]), abs=0.02)

@@ -55,7 +55,8 @@ def test_scores_are_of_the_language_that_is_asked_for():
     assert by_pivot[0].dtype == np.float64
     assert not np.allclose(by_pivot[0], by_pivot[1])
     with torch.no_grad():
-        one = net(torch.tensor(lesson.feature_CPH[5:6, 0]).float(), torch.tensor(lesson.language_PV[:1]).float())
+        features, languages = torch.tensor(lesson.feature_CPH).float(), torch.tensor(lesson.language_PV).float()
+        one = net(features[5:6, 0], languages, torch.tensor([0]))
     assert by_pivot[0][5] == pytest.approx(one.item(), rel=1e-5)
 
 
