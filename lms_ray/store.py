@@ -42,6 +42,9 @@ from lms_ray.errors import BusyError, MissingError
 DONE = "DONE.json"
 BEAT_EVERY = 20.0  # seconds
 STALE_AFTER = 300.0  # seconds
+# Interrupts the main thread, also where it waits for Ray. Not SIGINT: background jobs ignore it, and Ray Train takes
+# it over.
+LOST = signal.SIGUSR1
 
 
 class Store:
@@ -164,7 +167,7 @@ class Store:
 
 @contextmanager
 def hold(store: Store) -> Iterator[None]:
-    """Be the only driver of an experiment for the length of the block.
+    """Be the only driver of an experiment for the length of the block; for the main thread.
 
     Raises:
         BusyError: another driver works on it and is not gone.
@@ -180,6 +183,7 @@ def hold(store: Store) -> Iterator[None]:
     store.write_json("driver.json", _driver_record(token))
     time.sleep(0.2)  # two drivers that start together both write; the first one sees the other's token here
     _require_own(store, token)
+    before = signal.signal(LOST, signal.default_int_handler)
     stop = threading.Event()
     beating = threading.Thread(target=_beat, args=(store, token, stop), daemon=True, name="heartbeat")
     beating.start()
@@ -188,6 +192,7 @@ def hold(store: Store) -> Iterator[None]:
     finally:
         stop.set()
         beating.join()
+        signal.signal(LOST, before)
         with suppress(BusyError, FileNotFoundError):
             _require_own(store, token)
             store.delete("driver.json")
@@ -234,7 +239,7 @@ def _beat(store: Store, token: str, stop: threading.Event) -> None:
                 break
     if not stop.is_set():
         print(f"{store.root}: lost the right to write here, stopping", flush=True)
-        os.kill(os.getpid(), signal.SIGINT)  # reaches the main thread also where it waits for Ray
+        os.kill(os.getpid(), LOST)
         stop.wait(30)
         if not stop.is_set():
             os._exit(1)
