@@ -15,13 +15,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lms_ray.config import ConfigError, load, to_yaml
 from lms_ray.data import DataError
-from lms_ray.errors import JobError
-from lms_ray.experiment import Experiment
+from lms_ray.settings.errors import JobError
+from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.loading import ConfigError, load, to_yaml
 
 if TYPE_CHECKING:
-    from lms_ray.store import Store
+    from lms_ray.store.files import Store
 
 HEAVY = {"sweep", "features", "ranking"}  # they read the data and run on Ray; the others only read the folder
 STAGES = ("sweep", "features", "ranking", "selection", "report")
@@ -38,7 +38,7 @@ def main(stage: str | None = None) -> None:
     verb = stage or arguments.verb
     try:
         if verb == "status":
-            from lms_ray.status import show
+            from lms_ray.store.status import show
 
             show(arguments.path)
             return
@@ -47,7 +47,7 @@ def main(stage: str | None = None) -> None:
         overrides = [*configuration, *arguments.overrides] if is_override else arguments.overrides
         experiment = load(None if is_override else arguments.config, overrides)
         if verb == "plan":
-            from lms_ray.plan import show_plan
+            from lms_ray.pages.plan import show_plan
 
             show_plan(materialise(experiment))
             return
@@ -65,14 +65,16 @@ def main(stage: str | None = None) -> None:
 
 def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
     """Run stages of an experiment in order, as the only driver of its folder; the heavy ones on Ray."""
-    from lms_ray.progress import ShownNotes, noting
-    from lms_ray.store import Store, hold  # slow imports, after the configuration has been accepted
+    from lms_ray.pages.progress import ShownNotes, noting
+    from lms_ray.store.files import Store, hold  # slow imports, after the configuration has been accepted
 
     store = Store(experiment.folder)
     with hold(store), noting(ShownNotes()), ExitStack() as stack:
         if HEAVY & set(stages):
-            from lms_ray import checkpoints, corpora, provenance
-            from lms_ray.cluster import connect
+            from lms_ray.cluster.connecting import connect
+            from lms_ray.data import corpora
+            from lms_ray.models import checkpoints
+            from lms_ray.store import provenance
 
             experiment = materialise(experiment)
             corpora.check(experiment, checkpoints.task_of(experiment))
@@ -93,9 +95,9 @@ def materialise(experiment: Experiment) -> Experiment:
         if sweep.checkpoints and "://" not in sweep.checkpoints:
             sweep = sweep.model_copy(update={"checkpoints": str(Path(sweep.checkpoints).absolute())})
         return experiment.model_copy(update={"data": experiment.data.absolute(), "sweep": sweep})
-    from lms_ray import pretrain
     from lms_ray.data import toy
-    from lms_ray.data.settings import EVERY
+    from lms_ray.models import pretrain
+    from lms_ray.settings.data import EVERY
 
     if "://" in experiment.storage:
         raise ConfigError(f"storage: found {experiment.storage}; accepted for toy languages is a local folder")

@@ -21,16 +21,18 @@ import pyarrow as pa
 import ray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lms_ray import checkpoints, corpora, encoder, encodings
-from lms_ray.cluster import fitting, use
-from lms_ray.corpora import Corpus
-from lms_ray.encode import Encoded, encode
-from lms_ray.experiment import Experiment, content_hash
-from lms_ray.progress import Notes, Progress, noting
-from lms_ray.store import Store
+from lms_ray.cluster.connecting import fitting, use
+from lms_ray.data import corpora
+from lms_ray.data.corpora import Corpus
+from lms_ray.models import checkpoints, encoder
+from lms_ray.models.encode import Encoded, encode
+from lms_ray.pages.progress import Notes, Progress, noting
+from lms_ray.settings.experiment import Experiment, content_hash
+from lms_ray.store import encodings
+from lms_ray.store.files import Store
 from lms_ray.sweep import POOL
 from lms_ray.tasks.base import Task
-from lms_ray.windows import Windows
+from lms_ray.tasks.windows import Windows
 
 log = logging.getLogger(__name__)
 

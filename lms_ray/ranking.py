@@ -23,13 +23,16 @@ import ray.train
 import safetensors.torch
 from ray.train.torch import TorchTrainer
 
-from lms_ray import corpora, encodings, languages, tasks
-from lms_ray.cluster import fitting, use
-from lms_ray.errors import RankingError
-from lms_ray.experiment import Experiment, Ranker, content_hash, seed_for
-from lms_ray.progress import Progress
-from lms_ray.ranker import Lesson, fit, score, validate
-from lms_ray.store import DONE, Store
+from lms_ray import tasks
+from lms_ray.choosing.ranker import Lesson, fit, score, validate
+from lms_ray.cluster.connecting import fitting, use
+from lms_ray.data import corpora
+from lms_ray.pages.progress import Progress
+from lms_ray.settings import languages
+from lms_ray.settings.errors import RankingError
+from lms_ray.settings.experiment import Experiment, Ranker, content_hash, seed_for
+from lms_ray.store import encodings
+from lms_ray.store.files import DONE, Store
 from lms_ray.sweep import POOL
 
 

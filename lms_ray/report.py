@@ -17,14 +17,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import SEPARATING_LINE, tabulate
 
 from lms_ray import tasks
-from lms_ray.experiment import Experiment
-from lms_ray.figures import for_page, pool_figure
+from lms_ray.pages.figures import for_page, pool_figure
 from lms_ray.selection import AVERAGE, ORACLES, PICKS, SELECTORS, Pick
-from lms_ray.store import Store
+from lms_ray.settings.experiment import Experiment
+from lms_ray.store.files import Store
 from lms_ray.sweep import POOL
 
 SIGNIFICANT = 0.05
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "pages" / "templates"
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,17 @@ from statistics import fmean
 import numpy as np
 import pyarrow as pa
 
-from lms_ray import encodings, languages, selectors, tasks
-from lms_ray.encodings import Statistics
-from lms_ray.errors import MissingError
-from lms_ray.experiment import Experiment, seed_for
-from lms_ray.ranker import ranks
+from lms_ray import tasks
+from lms_ray.choosing import selectors
+from lms_ray.choosing.ranker import ranks
+from lms_ray.choosing.significance import Comparison, average, paired_bootstrap
 from lms_ray.ranking import gather, input_digest
-from lms_ray.significance import Comparison, average, paired_bootstrap
-from lms_ray.store import DONE, Store
+from lms_ray.settings import languages
+from lms_ray.settings.errors import MissingError
+from lms_ray.settings.experiment import Experiment, seed_for
+from lms_ray.store import encodings
+from lms_ray.store.encodings import Statistics
+from lms_ray.store.files import DONE, Store
 from lms_ray.sweep import POOL
 
 PICKS = "picks.parquet"

@@ -25,17 +25,18 @@ from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 from ray.tune.search.optuna import OptunaSearch
 
-from lms_ray import checkpoints, corpora, encoder
-from lms_ray.cluster import use
-from lms_ray.encode import encode
-from lms_ray.encoder import Encoder
-from lms_ray.errors import SweepError
-from lms_ray.experiment import Candidate, Experiment, Range, Sweep, content_hash, grid, seed_for
-from lms_ray.finetune import FineTuner
-from lms_ray.progress import Progress
-from lms_ray.store import Store
+from lms_ray.cluster.connecting import use
+from lms_ray.data import corpora
+from lms_ray.models import checkpoints, encoder
+from lms_ray.models.encode import encode
+from lms_ray.models.encoder import Encoder
+from lms_ray.models.finetune import FineTuner
+from lms_ray.pages.progress import Progress
+from lms_ray.settings.errors import SweepError
+from lms_ray.settings.experiment import Candidate, Experiment, Range, Sweep, content_hash, grid, seed_for
+from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
-from lms_ray.windows import Windows
+from lms_ray.tasks.windows import Windows
 
 POOL = "candidates.parquet"
 

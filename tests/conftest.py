@@ -12,10 +12,10 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from lms_ray import encoder as encoders
 from lms_ray.data.examples import TaggedSentence
-from lms_ray.encoder import Encoder
-from lms_ray.pretrain import train_tokenizer
+from lms_ray.models import encoder as encoders
+from lms_ray.models.encoder import Encoder
+from lms_ray.models.pretrain import train_tokenizer
 from lms_ray.tasks.tagging import PartOfSpeech
 
 torch.set_num_threads(1)

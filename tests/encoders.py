@@ -18,7 +18,7 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from lms_ray.pretrain import train_tokenizer
+from lms_ray.models.pretrain import train_tokenizer
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 

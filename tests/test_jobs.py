@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import tiny
-from lms_ray.config import load
-from lms_ray.plan import show_plan
+from lms_ray.pages.plan import show_plan
+from lms_ray.settings.loading import load
 
 JOBS = sorted((Path(__file__).parents[1] / "jobs").glob("*.yaml"))
 

@@ -13,7 +13,7 @@ import pytest
 
 import tiny
 from lms_ray import tasks
-from lms_ray.config import load
+from lms_ray.settings.loading import load
 
 pytestmark = pytest.mark.ray
 

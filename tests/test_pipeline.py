@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from lms_ray import pretrain
 from lms_ray.data import toy
+from lms_ray.models import pretrain
 
 pytestmark = pytest.mark.ray
 

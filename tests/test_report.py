@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from lms_ray import report
-from lms_ray.experiment import Data, Experiment
 from lms_ray.selection import SELECTORS, Pick, averages
-from lms_ray.store import Store
+from lms_ray.settings.experiment import Data, Experiment
+from lms_ray.store.files import Store
 
 NAMES = ("report.md", "report.html", "pool.svg")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lms_ray.config import load
-from lms_ray.encodings import Statistics
 from lms_ray.selection import ORACLES, SELECTORS, Pick, picks_for
+from lms_ray.settings.loading import load
+from lms_ray.store.encodings import Statistics
 
 POOL = [f"candidate-{number}" for number in range(8)]
 C, E, WORDS = len(POOL), 20, 10

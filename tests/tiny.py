@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import ace_documents
-from lms_ray.experiment import Experiment
+from lms_ray.settings.experiment import Experiment
 
 NAMES = ("Ada", "Grace", "Barbara", "Shafi")
 PLACES = ("Paris", "Oslo", "Lima", "Kyoto")

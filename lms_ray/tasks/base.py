@@ -11,8 +11,8 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.data import DataError
+from lms_ray.tasks.windows import Batch, Windows
 from lms_ray.tasks.words import tokenise_words
-from lms_ray.windows import Batch, Windows
 
 NONE = "O"  # label of what carries none, in every task
 

@@ -19,8 +19,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lms_ray.data.examples import Pair
 from lms_ray.tasks.base import NONE, Task, micro_f1
+from lms_ray.tasks.windows import Batch, Windows
 from lms_ray.tasks.words import cls_positions, without_vanishing_words
-from lms_ray.windows import Batch, Windows
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from transformers import AutoModelForQuestionAnswering, PreTrainedModel, PreTrainedTokenizerBase
 
-from lms_ray import answers
 from lms_ray.data.examples import Question
+from lms_ray.tasks import answers
 from lms_ray.tasks.base import Task
+from lms_ray.tasks.windows import Batch, Windows
 from lms_ray.tasks.words import cls_positions
-from lms_ray.windows import Batch, Windows
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ import torch
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
 from transformers.modeling_outputs import TokenClassifierOutput
 
-from lms_ray import entities
-from lms_ray.data import conllu
 from lms_ray.data.examples import TaggedSentence
+from lms_ray.data.readers import conllu
+from lms_ray.tasks import entities
 from lms_ray.tasks.base import NONE, Task, micro_f1
+from lms_ray.tasks.windows import IGNORE, Batch, Windows
 from lms_ray.tasks.words import tokenise_words
-from lms_ray.windows import IGNORE, Batch, Windows
 
 
 class Tagging(Task):

@@ -6,7 +6,7 @@ from itertools import chain, pairwise
 import numpy as np
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-from lms_ray.windows import IGNORE, Windows
+from lms_ray.tasks.windows import IGNORE, Windows
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The science of the pick: ranker, selectors, significance. No Ray."""

@@ -1,0 +1,1 @@
+"""Ray: connecting, and how much of it a stage may use."""

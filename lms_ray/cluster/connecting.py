@@ -1,0 +1,80 @@
+"""Connecting to Ray, and how much of it a stage may use."""
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+import torch
+
+from lms_ray.settings.experiment import Cluster, Resources
+from lms_ray.settings.loading import ConfigError
+
+# Read in the driver's process when Ray's libraries start there.
+ENVIRONMENT = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # Tune needs the JSON file, not the CSV and TensorBoard ones
+    "RAY_AIR_NEW_OUTPUT": "0",  # our own progress line instead of Tune's tables
+}
+
+
+@contextmanager
+def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
+    """Be connected to a Ray cluster for the length of the block; a local one is started where none is named.
+
+    Args:
+        settings: which cluster.
+        stages: what one trial, actor or worker of each stage takes (`sweep=...`).
+
+    Raises:
+        ConfigError: a local Ray can never run them. (A cluster may still grow.)
+    """
+    os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
+    address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
+    cpus = settings.cpus if address == "local" else None
+    ray.init(address=address, num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    try:
+        if address == "local":
+            for stage, resources in stages.items():
+                if not _fitting_now(resources):
+                    have = ray.cluster_resources()
+                    raise ConfigError(
+                        f"{stage}.resources: found cpus={resources.cpus:g} gpus={resources.gpus:g}; accepted is what "
+                        f"this machine has, {have.get('CPU', 0):g} CPUs and {have.get('GPU', 0):g} GPUs"
+                    )
+        yield
+    finally:
+        ray.shutdown()
+
+
+def fitting(resources: Resources) -> int:
+    """How many trials, actors or workers of this size fit the cluster as it is now, at least one."""
+    fits = _fitting_now(resources)
+    return max(1, min(fits, resources.workers or fits))
+
+
+def _fitting_now(resources: Resources) -> int:
+    total = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            fits = math.floor(node["Resources"].get("CPU", 0) / resources.cpus + 1e-9)
+            if resources.gpus:
+                fits = min(fits, math.floor(node["Resources"].get("GPU", 0) / resources.gpus + 1e-9))
+            total += fits
+    return total
+
+
+def use(resources: Resources) -> str:
+    """Set this process up for its share: torch threads, and the device that is returned.
+
+    Raises:
+        RuntimeError: GPUs are configured and this process sees none.
+    """
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    if not resources.gpus:
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise RuntimeError("resources.gpus is set, but torch sees no CUDA device here; accepted is gpus=0")
+    return "cuda"

@@ -1,0 +1,1 @@
+"""Encoder -> candidate -> features: loading, fine-tuning, encoding, brought checkpoints. No Ray."""

@@ -1,0 +1,1 @@
+"""What a person sees: tables, figures, the HTML page, the plan, lines of progress."""

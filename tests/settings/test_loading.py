@@ -1,0 +1,224 @@
+"""A configuration means what its author wrote, and a mistake in it is named before any work starts."""
+
+from pathlib import Path
+
+import pytest
+
+from lms_ray.settings.experiment import Range
+from lms_ray.settings.loading import ConfigError, load, to_yaml
+
+JOBS = sorted((Path(__file__).parents[2] / "jobs").glob("*.yaml"))
+POS_JOB = str(Path(__file__).parents[2] / "jobs" / "pos-ud.yaml")
+NO_PRESET = """
+name: mine
+encoder: some-model
+pivots: [de, nl]
+targets: [fr]
+data: {root: /ud, files: {en: E, de: D, nl: N, fr: F}}
+"""
+
+MISTAKES = [  # overrides; in the message: key, what was found, what is accepted
+    (["sweep.seedz=2"], ["sweep.seedz", "no such key", "did you mean seeds?"]),
+    (["weather=3"], ["weather", "no such key", "accepted are", "pivots"]),
+    (["Sweep=3"], ["Sweep", "no such key"]),
+    (["sweep.learning-rate=[1e-3]"], ["sweep.learning-rate", "no such key", "did you mean learning_rate?"]),
+    (["sweep.seeds=two"], ["sweep.seeds", "'two'", "valid integer"]),
+    (["sweep.seeds=0"], ["sweep.seeds", "found 0", "greater than or equal to 1"]),
+    (["sweep.epochs=[3.5]"], ["sweep.epochs", "3.5", "integer"]),
+    (["sweep=3"], ["sweep", "found 3"]),
+    (["data=null"], ["data", "found None"]),
+    (["name=a/b"], ["name", "'a/b'", "pattern"]),
+    (["task=parsing"], ["task", "'parsing'", "'pos', 'ner', 'qa', 're' or 'arl'"]),
+    (["preset=nothing"], ["preset", "'nothing'", "paper, quickstart"]),
+    (["targets=[de, xx]"], ["targets", "'xx'", "ISO 639-1"]),
+    (["source=english"], ["source", "'english'", "ISO 639-1"]),
+    (["targets=[]"], ["targets", "found []", "at least one value"]),
+    (["pivots=[de, nl, de]"], ["pivots", "['de', 'nl', 'de']", "each named once"]),
+    (["pivots=[de, deu, nl]"], ["pivots", "deu"]),
+    (["targets=[de, en]"], ["source en", "also a pivot or a target"]),
+    (["targets=[de, eng]", "ranker.language_vector=syntax_knn"], ["eng"]),
+    (["pivots=[de]"], ["target de", "only pivot"]),
+    (["targets=[he, de]"], ["ranker.language_vector", "he (heb)", "no learned vector", "syntax_knn, or none"]),
+    (["ranker.language_vector=syntax"], ["ranker.language_vector", "'syntax'", "'syntax_knn'"]),
+    (["sweep.learning_rate={low: 1e-5, high: 1e-4}"], ["learning_rate", "range", "search: optuna"]),
+    (["sweep.learning_rate=[inf]"], ["sweep.learning_rate", "inf"]),
+    (
+        ["sweep.search=optuna", "sweep.candidates=9", "sweep.learning_rate={low: 2e-4, high: 1e-4}"],
+        ["sweep.learning_rate", "low must be below high", "0.0002", "0.0001"],
+    ),
+    (["sweep.search=optuna"], ["sweep", "candidates"]),
+    (["sweep.candidates=9"], ["sweep", "candidates", "search: optuna"]),
+    (["sweep.epochs=[3, 3]"], ["sweep.epochs", "[3, 3]", "each named once"]),
+    (["sweep.seeds=1"], ["sweep", "6 candidates", "at least 2"]),
+    (["sweep.seeds=2", "meta_split={train: 0.5, dev: 0.45, test: 0.05}"], ["12 candidates", "at least 2"]),
+    (
+        ["sweep={seeds: 15, learning_rate: [1e-3], epochs: [3]}", "meta_split={train: 0.5, dev: 0.45, test: 0.05}"],
+        ["15 candidates", "at least 2"],  # 7 + 7 leave 1
+    ),
+    (["meta_split.train=0.6"], ["meta_split", "1.1", "sum to 1"]),
+    (["ranker.learning_rate=[]"], ["ranker.learning_rate", "found []", "at least one"]),
+    (["ranker.batch_size=[16, 16]"], ["ranker.batch_size", "[16, 16]", "once"]),
+    (["finetune.adam_betas=[2, 5]"], ["finetune.adam_betas", "2"]),
+    (["data.root=/ud"], ["data", "root", "must be left out"]),
+    (["encoder=some-model"], ["encoder: toy", "data.format: toy"]),
+    (["data.text=de.txt"], ["data", "de.txt", "{lang}"]),
+    (["sweep.seeds"], ["override", "'sweep.seeds'", "key.sub=value"]),
+    (["=5"], ["override", "'=5'", "key.sub=value"]),
+    (["sweep.epochs=[3"], ["sweep.epochs", "'[3'", "YAML"]),
+]
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    """Write a configuration and give its path: `written("preset: quickstart")`."""
+
+    def write(text: str | bytes) -> str:
+        path = tmp_path / "experiment.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    return write
+
+
+def test_no_configuration_is_the_quickstart():
+    experiment = load()
+    assert experiment == load("quickstart")
+    assert (experiment.encoder, experiment.data.format, experiment.number_of_candidates) == ("toy", "toy", 24)
+
+
+def test_the_pos_job_wants_only_the_folder_of_the_treebanks():
+    with pytest.raises(ConfigError, match=r"^data: root is not set; accepted is .*\(data\.root=/path/to/data\)$"):
+        load(POS_JOB)
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
+def test_every_job_of_the_repository_loads(path: Path):
+    of_the_hub = "format: hub" in path.read_text()
+    assert load(str(path), [] if of_the_hub else ["data.root=/data"]).name == path.stem
+
+
+def test_the_pos_job_describes_the_experiment_of_the_paper():
+    experiment = load(POS_JOB, ["data.root=/data/ud"])
+    split = experiment.meta_split
+    assert experiment.number_of_candidates == 240
+    assert [240 * share for share in (split.train, split.dev, split.test)] == [120, 60, 60]
+    assert experiment.source == "en"
+    assert len(experiment.pivots) == 5
+    assert len(experiment.targets) == 15
+    assert experiment.sweep.learning_rate == (3e-5, 5e-5, 7e-5)
+    assert experiment.sweep.epochs == (3, 4, 5, 6)
+    assert (experiment.ranker.hidden, experiment.ranker.epochs) == (1024, 3)
+    assert len(experiment.ranker.batch_size) * len(experiment.ranker.learning_rate) == 20
+    assert set(experiment.data.files) == set(experiment.languages)
+
+
+def test_overrides_win_over_the_file_and_the_file_over_the_preset(written):
+    path = written("preset: quickstart\nsweep: {seeds: 3, epochs: [2, 7]}")
+    assert load("quickstart").sweep.seeds == 4
+    assert load(path).sweep.seeds == 3
+    experiment = load(path, ["sweep.seeds=5", "sweep.seeds=6", "finetune.warmup=0"])
+    assert experiment.sweep.seeds == 6
+    assert experiment.sweep.epochs == (2, 7)
+    assert experiment.sweep.learning_rate == load("quickstart").sweep.learning_rate
+    assert (experiment.finetune.warmup, experiment.finetune.max_length) == (0, 64)
+
+
+@pytest.mark.parametrize(
+    ("written_as", "means"), [("5e-5", 5e-5), ("1E-3", 1e-3), (".5", 0.5), ("2.", 2.0), ("1", 1.0)]
+)
+def test_a_number_is_a_number_however_it_is_written(written, written_as: str, means: float):
+    grid = f"[{written_as}, 0.25]"
+    assert load(None, [f"sweep.learning_rate={grid}"]).sweep.learning_rate == (means, 0.25)
+    assert load(written(f"preset: quickstart\nsweep: {{learning_rate: {grid}}}")).sweep.learning_rate == (means, 0.25)
+
+
+def test_norwegian_is_not_false(written):
+    path = written("preset: quickstart\nname: no\ntargets: [no, de]\nranker: {language_vector: none}")
+    experiment = load(path, ["storage=on"])
+    assert (experiment.name, experiment.targets, experiment.storage) == ("no", ("no", "de"), "on")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "preset: quickstart",
+        "preset: quickstart\nsweep: {search: optuna, candidates: 9, learning_rate: {low: 1e-5, high: 7e-05}}",
+        "preset: quickstart\nname: no\nsweep: {learning_rate: [5e-5]}\nfinetune: {weight_decay: 1e-20}",
+        NO_PRESET,
+    ],
+)
+def test_the_written_configuration_reads_back_as_the_same(written, text: str):
+    experiment = load(written(text))
+    assert load(written(to_yaml(experiment))) == experiment
+
+
+def test_a_search_takes_ranges_and_a_number_of_candidates():
+    experiment = load(
+        None, ["sweep.search=optuna", "sweep.candidates=12", "sweep.learning_rate={low: 1e-5, high: 1e-3}"]
+    )
+    assert experiment.number_of_candidates == 12
+    assert experiment.sweep.learning_rate == Range(low=1e-5, high=1e-3)
+
+
+@pytest.mark.parametrize(("overrides", "parts"), MISTAKES, ids=[" ".join(overrides) for overrides, _ in MISTAKES])
+def test_a_mistake_is_named_with_its_key_and_what_is_accepted(overrides: list[str], parts: list[str]):
+    with pytest.raises(ConfigError) as refused:
+        load(None, overrides)
+    assert [part for part in parts if part not in str(refused.value)] == [], str(refused.value)
+
+
+def test_a_preset_may_be_a_file_with_a_preset_of_its_own(written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "all.yaml").write_text("preset: quickstart\nname: all\nsweep: {seeds: 7, epochs: [2]}")
+    (tmp_path / "base" / "half.yaml").write_text("preset: all.yaml\nname: half\nsweep: {seeds: 6}")
+    path = written("preset: base/half.yaml\nname: mine\nfinetune: {warmup: 0}")
+    monkeypatch.chdir(tmp_path.parent)  # names are looked for beside the file that has them
+    experiment = load(path, ["ranker.epochs=9"])
+    assert (experiment.name, experiment.sweep.seeds, experiment.sweep.epochs) == ("mine", 6, (2,))
+    assert (experiment.finetune.warmup, experiment.finetune.max_length, experiment.ranker.epochs) == (0, 64, 9)
+    (tmp_path / "base").rename(tmp_path / "gone")
+    assert load(written(to_yaml(experiment))) == experiment  # on its own, wherever the experiment's folder is
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("preset: none.yaml", "'none.yaml'"), ("preset: 3", "3"), ("preset: experiment.yaml", "'experiment.yaml'")],
+    ids=["missing", "no name", "itself"],
+)
+def test_a_preset_that_cannot_be_read_is_refused(written, text: str, named: str):
+    with pytest.raises(ConfigError) as refused:
+        load(written(text))
+    message = f"preset: found {named}; accepted are paper, quickstart, or a file beside this one"
+    assert str(refused.value) == message
+
+
+def test_every_mistake_is_named_at_once():
+    with pytest.raises(ConfigError) as refused:
+        load(None, ["sweep.seeds=0", "name=a/b", "colour=red"])
+    assert len(str(refused.value).splitlines()) == 3
+
+
+def test_a_language_without_files_is_named(written):
+    with pytest.raises(ConfigError, match=r"data\.files names nothing for it, sv"):
+        load(written(NO_PRESET), ["targets=[it, fr, sv]"])
+
+
+def test_a_missing_file_is_refused_with_the_presets():
+    with pytest.raises(ConfigError, match=r"'nowhere\.yaml'.*paper, quickstart"):
+        load("nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("pivots: [de", ["not YAML", "line"]),
+        (b"name: caf\xe9", ["not YAML", "utf-8"]),
+        ("- de\n- nl\n", ["found list", "mapping"]),
+        ("", ["found NoneType", "mapping"]),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_by_name(written, content: str | bytes, parts: list[str]):
+    path = written(content)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert [part for part in [path, *parts] if part not in str(refused.value)] == [], str(refused.value)
