@@ -16,8 +16,10 @@ from tabulate import tabulate
 from lms_ray import sweep, tasks
 from lms_ray.cli import materialise
 from lms_ray.cluster.connecting import connect
-from lms_ray.settings.experiment import Experiment, Resources, grid
+from lms_ray.settings.candidates import grid
+from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
+from lms_ray.settings.resources import Resources
 from lms_ray.store.files import Store
 
 

@@ -1,3 +1,3 @@
 """Choose among fine-tuned multilingual models without target labels, on a Ray cluster."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,10 +1,12 @@
 """The command line: one stage, or the whole road.
 
-    lms-ray sweep|features|rank|select|report [CONFIG] [key=value ...]
-    lms-ray plan [CONFIG] [key=value ...]      what would run, before anything does
+    lms-ray sweep [CONFIG] [key=value ...]     the main job: every stage in turn; --only stops after the sweep
+    lms-ray features|ranking|selection|report [CONFIG] [key=value ...]     one stage again
+    lms-ray plan [CONFIG] [key=value ...]      what would run, with every check of the job; runs and writes nothing
+    lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
     lms-ray status PATH                        progress of an experiment, from its folder alone
 
-`lms-ray sweep` is `python -m lms_ray.sweep`, the main job; with `--only` it stops after the sweep.
+CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lms_ray.sweep` is `lms-ray sweep`.
 """
 
 import argparse
@@ -12,20 +14,31 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+import lms_ray
 from lms_ray.data import DataError
-from lms_ray.settings.errors import JobError
+from lms_ray.settings.errors import ConfigError, JobError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.loading import ConfigError, load, to_yaml
+from lms_ray.settings.loading import load
 
 if TYPE_CHECKING:
-    from lms_ray.store.files import Store
+    from lms_ray.models.job import Job
 
-HEAVY = {"sweep", "features", "ranking"}  # they read the data and run on Ray; the others only read the folder
-STAGES = ("sweep", "features", "ranking", "selection", "report")
-VERBS = {"sweep": "sweep", "features": "features", "rank": "ranking", "select": "selection", "report": "report"}
+STAGES = {
+    "sweep": "fine-tune every candidate, then go on through every other stage",
+    "features": "pass every corpus through every candidate",
+    "ranking": "fit the rankers",
+    "selection": "pick a candidate for every target",
+    "report": "print the table and write the page",
+}
+ON_RAY = {"sweep", "features", "ranking"}
+READING = {"sweep", "features"}  # need the data
+LOOKING = {
+    "plan": "count the work and make every check of the job; runs and writes nothing",
+    "config": "print the resolved configuration, each key with its documentation",
+}
 
 
 def main(stage: str | None = None) -> None:
@@ -34,26 +47,11 @@ def main(stage: str | None = None) -> None:
     Args:
         stage: run this stage (`python -m lms_ray.<stage>`); None reads a verb first (`lms-ray VERB`).
     """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # never fail for want of a letter
     arguments = _parser(stage).parse_args()
-    verb = stage or arguments.verb
     try:
-        if verb == "status":
-            from lms_ray.store.status import show
-
-            show(arguments.path)
-            return
-        configuration = [arguments.config] if arguments.config else []
-        is_override = bool(configuration) and "=" in configuration[0]
-        overrides = [*configuration, *arguments.overrides] if is_override else arguments.overrides
-        experiment = load(None if is_override else arguments.config, overrides)
-        if verb == "plan":
-            from lms_ray.pages.plan import show_plan
-
-            show_plan(materialise(experiment))
-            return
-        stage = VERBS.get(verb, verb)
-        whole_road = stage == "sweep" and not arguments.only
-        run(experiment, STAGES if whole_road else (stage,))
+        _do(stage or arguments.verb, arguments)
     except (ConfigError, DataError) as error:
         sys.exit(_failed(error, 2))
     except KeyboardInterrupt:
@@ -63,72 +61,85 @@ def main(stage: str | None = None) -> None:
         sys.exit(_failed(error, 1))
 
 
+def _do(verb: str, arguments: argparse.Namespace) -> None:
+    """Run one verb; slow imports come after the configuration has been accepted."""
+    if verb == "status":
+        from lms_ray.store.status import show
+
+        show(arguments.path)
+        return
+    words = [arguments.config, *arguments.overrides] if arguments.config else []
+    config = words.pop(0) if words and "=" not in words[0] else None
+    experiment = load(config, words)
+    if verb == "config":
+        from lms_ray.settings.documented import documented
+
+        print(documented(experiment), end="")
+    elif verb == "plan":
+        from lms_ray.pages.plan import show_plan
+
+        show_plan(experiment)
+    elif verb == "sweep" and not arguments.only:
+        run(experiment, tuple(STAGES))
+    else:
+        run(experiment, (verb,))
+
+
 def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
-    """Run stages of an experiment in order, as the only driver of its folder; the heavy ones on Ray."""
+    """Run stages of an experiment in order, as the only driver of its folder."""
+    from lms_ray.models.job import Job
+    from lms_ray.models.pretrain import materialise
     from lms_ray.pages.progress import ShownNotes, noting
-    from lms_ray.store.files import Store, hold  # slow imports, after the configuration has been accepted
+    from lms_ray.settings.loading import to_yaml
+    from lms_ray.store import identity, provenance
+    from lms_ray.store.files import Store
+    from lms_ray.store.lock import hold
 
     store = Store(experiment.folder)
     with hold(store), noting(ShownNotes()), ExitStack() as stack:
-        if HEAVY & set(stages):
-            from lms_ray.cluster.connecting import connect
-            from lms_ray.data import corpora
-            from lms_ray.models import checkpoints
-            from lms_ray.store import provenance
+        job = Job(materialise(experiment, make=bool(READING & set(stages))), store)
+        identity.require_same(job.experiment, store)
+        if READING & set(stages):
+            job.check()
+        if ON_RAY & set(stages):
+            import ray
 
-            experiment = materialise(experiment)
-            corpora.check(experiment, checkpoints.task_of(experiment))
+            from lms_ray.cluster.connecting import connect
+
             resources = {key: getattr(experiment, key).resources for key in ("sweep", "encode", "ranker")}
             stack.enter_context(connect(experiment.cluster, **resources))
-            store.write_bytes("experiment.yaml", to_yaml(experiment).encode())
-            store.write_json("provenance.json", provenance.collect())
+            store.write_json(identity.PROVENANCE, provenance.collect(ray.cluster_resources()))
+        if stages != ("report",):
+            store.write_bytes(identity.CONFIGURATION, to_yaml(job.experiment).encode())
         for stage in stages:
             started = time.monotonic()
-            _stage(stage)(experiment, store)
+            _stage(stage)(job)
             print(f"{stage:9} finished in {time.monotonic() - started:.1f} s", flush=True)
 
 
-def materialise(experiment: Experiment) -> Experiment:
-    """The experiment with absolute paths, and its toy languages and their encoder made where it asks for them."""
-    if experiment.data.format != "toy":
-        sweep = experiment.sweep
-        if sweep.checkpoints and "://" not in sweep.checkpoints:
-            sweep = sweep.model_copy(update={"checkpoints": str(Path(sweep.checkpoints).absolute())})
-        return experiment.model_copy(update={"data": experiment.data.absolute(), "sweep": sweep})
-    from lms_ray.data import toy
-    from lms_ray.models import pretrain
-    from lms_ray.settings.data import EVERY
-
-    if "://" in experiment.storage:
-        raise ConfigError(f"storage: found {experiment.storage}; accepted for toy languages is a local folder")
-    print(f"{'toy':9} languages and encoder, made once and kept in {experiment.storage}", flush=True)
-    root, encoder = pretrain.prepare(Path(experiment.storage), experiment.languages, experiment.seed)
-    files = {EVERY: toy.FILES}
-    data = experiment.data.model_copy(update={"format": "conllu", "root": str(root), "files": files})
-    return experiment.model_copy(update={"data": data, "encoder": str(encoder)})
-
-
-def _stage(name: str) -> "Callable[[Experiment, Store], None]":
-    from importlib import import_module
-
+def _stage(name: str) -> "Callable[[Job], None]":
     return import_module(f"lms_ray.{name}").run
 
 
 def _parser(stage: str | None) -> argparse.ArgumentParser:
-    description = (__doc__ or "").split("\n\n")[0]
     if stage:
-        parser = argparse.ArgumentParser(prog=f"python -m lms_ray.{stage}", description=f"Run the stage {stage}.")
+        parser = argparse.ArgumentParser(prog=f"python -m lms_ray.{stage}", description=f"{STAGES[stage]}.")
         return _with_configuration(parser, only=stage == "sweep")
-    parser = argparse.ArgumentParser(prog="lms-ray", description=description)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in (*VERBS, "plan"):
-        _with_configuration(verbs.add_parser(verb), only=verb == "sweep")
-    verbs.add_parser("status").add_argument("path", help="folder of an experiment, local path or URI")
+    parser = argparse.ArgumentParser(
+        prog="lms-ray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"lms-ray {lms_ray.__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb, purpose in (STAGES | LOOKING).items():
+        _with_configuration(verbs.add_parser(verb, help=purpose, description=f"{purpose}."), only=verb == "sweep")
+    purpose = "progress of an experiment, from its folder alone"
+    status = verbs.add_parser("status", help=purpose, description=f"{purpose}.")
+    status.add_argument("path", metavar="PATH", help="folder of an experiment, local path or URI")
     return parser
 
 
 def _with_configuration(parser: argparse.ArgumentParser, only: bool) -> argparse.ArgumentParser:
-    parser.add_argument("config", nargs="?", help="YAML file or preset; none is the quickstart")
+    parser.add_argument("config", nargs="?", metavar="CONFIG", help="YAML file or preset; none is the quickstart")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override one key, such as sweep.seeds=2")
     if only:
         parser.add_argument("--only", action="store_true", help="stop after the sweep")

@@ -12,8 +12,9 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -22,19 +23,23 @@ import ray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.cluster.connecting import fitting, use
-from lms_ray.data import corpora
-from lms_ray.data.corpora import Corpus
-from lms_ray.models import checkpoints, encoder
+from lms_ray.data.corpora import Corpus, Text
+from lms_ray.models import brought, folders
 from lms_ray.models.encode import Encoded, encode
+from lms_ray.models.job import Job
 from lms_ray.pages.progress import Notes, Progress, noting
-from lms_ray.settings.experiment import Experiment, content_hash
-from lms_ray.store import encodings
+from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.hashing import content_hash
+from lms_ray.settings.models import FineTune
+from lms_ray.store import encodings, pool
+from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
-from lms_ray.sweep import POOL
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.windows import Windows
 
 log = logging.getLogger(__name__)
+
+AHEAD = 64  # shards that may wait to be tokenised
 
 
 @dataclass(frozen=True)
@@ -55,22 +60,15 @@ class Result:
     seconds: float
 
 
-def run(experiment: Experiment, store: Store) -> None:
+def run(job: Job) -> None:
     """Encode what is missing."""
-    task = checkpoints.task_of(experiment)
-    store.require(POOL, "sweep")
-    candidates = store.read_table(POOL, columns=["id"])["id"].to_pylist()
-    wanted = corpora.encoded(experiment)
-    with checkpoints.folder_of(candidates[0], store) as folder:
-        tokenizer = encoder.load_tokenizer(str(folder))
-    settings = (
-        encodings.VERSION,
-        tokenizer.backend_tokenizer.to_str(),
-        experiment.finetune.max_length,
-        experiment.finetune.stride,
-        experiment.encode.model_dump(exclude={"resources"}),
-    )
-    digests = {corpus.name: content_hash(corpus.digest(), settings) for corpus in wanted}
+    experiment, store, task = job.experiment, job.store, job.task
+    candidates = pool.candidates(store)
+    with brought.folder_of(candidates[0], store) as folder:
+        tokenizer = folders.load_tokenizer(folder)
+    wanted = job.corpora.encoded
+    digests = _digests(wanted, tokenizer, experiment)
+    encodings.write_corpora(store, [_row(corpus, digests[corpus.name], job) for corpus in wanted])
     missing = {candidate: encodings.missing(store, candidate, digests) for candidate in candidates}
     missing = {candidate: names for candidate, names in missing.items() if names}
     done = len(candidates) - len(missing)
@@ -89,38 +87,75 @@ def run(experiment: Experiment, store: Store) -> None:
         if len(arrived[result.candidate]) < len(work[result.candidate]):
             continue
         of_shard = arrived.pop(result.candidate)
-        fresh: dict[str, list[Encoded]] = defaultdict(list)
+        parts: dict[str, list[Encoded]] = defaultdict(list)
         for index in work[result.candidate]:
-            fresh[shards[index].corpus].append(of_shard[index].encoded)
+            parts[shards[index].corpus].append(of_shard[index].encoded)
+        fresh = {name: _whole(of_corpus) for name, of_corpus in parts.items()}
         seconds = sum(part.seconds for part in of_shard.values())
-        encodings.write(store, task, result.candidate, fresh, digests, seconds)
+        encodings.write(store, result.candidate, fresh, task.statistics, digests, seconds)
         done += 1
         progress.show(done)
 
 
+def _row(corpus: Corpus | Text, digest: str, job: Job) -> CorpusRow:
+    if isinstance(corpus, Text):
+        return CorpusRow(corpus.name, len(corpus), digest, ())
+    trained_on = chain.from_iterable(known.examples for known in job.corpora.training or [job.corpora.dev])
+    baselines = job.task.baselines(trained_on, corpus.examples)
+    sums = {name: sum_S.tolist() for name, sum_S in baselines.items()}
+    return CorpusRow(corpus.name, len(corpus), digest, tuple(corpus.groups), sums)
+
+
+def _digests(
+    wanted: Sequence[Corpus | Text], tokenizer: PreTrainedTokenizerBase, experiment: Experiment
+) -> dict[str, str]:
+    """Hash of all that decides the encodings of each corpus, but the candidate."""
+    settings = (
+        encodings.VERSION,
+        tokenizer.backend_tokenizer.to_str(),
+        experiment.finetune.max_length,
+        experiment.finetune.stride,
+        experiment.encode.model_dump(exclude={"resources"}),
+    )
+    return {corpus.name: content_hash(corpus.digest, settings) for corpus in wanted}
+
+
+def _whole(shards: Sequence[Encoded]) -> Encoding:
+    """A corpus from its shards, in their order."""
+    count = sum(shard.examples for shard in shards)
+    feature_H = np.sum([shard.cls_sum_H for shard in shards], axis=0) / count
+    return Encoding(feature_H, np.concatenate([shard.statistics_ES for shard in shards]))
+
+
 def _tokenise(
-    wanted: list[Corpus], task: Task, experiment: Experiment, tokenizer: PreTrainedTokenizerBase
+    wanted: Sequence[Corpus | Text], task: Task, experiment: Experiment, tokenizer: PreTrainedTokenizerBase
 ) -> list[Shard]:
     """Shards of all corpora, tokenised in parallel; only references come back."""
-    remote: Any = ray.remote(num_cpus=1, num_returns="streaming")(_shards)
-    tokenizer_ref = ray.put(tokenizer)
-    streams = [(corpus.name, remote.remote(corpus, task, experiment, tokenizer_ref)) for corpus in wanted]
-    shards = []
-    for name, stream in streams:
-        *windows, notes = stream
-        shards += [Shard(name, piece) for piece in windows]
-        for line in ray.get(notes):
-            log.info("%s", line)
+    remote: Any = ray.remote(num_cpus=1, num_returns=2)(_windows)
+    shared = [ray.put(value) for value in (task, tokenizer)]
+    pending = []
+    for corpus in wanted:
+        items = corpus.examples if isinstance(corpus, Corpus) else corpus.sentences()
+        for piece in _chunks(items, experiment.encode.shard_examples):
+            pending.append((corpus.name, remote.remote(corpus.name, piece, *shared, experiment.finetune)))
+            if len(pending) > AHEAD:  # text may be larger than memory: read on when some of it is tokenised
+                ray.wait([pending[-AHEAD][1][0]])
+    shards = [Shard(name, windows) for name, (windows, _) in pending]
+    for line in dict.fromkeys(line for _, (_, notes) in pending for line in ray.get(notes)):
+        log.info("%s", line)
     return shards
 
 
-def _shards(
-    corpus: Corpus, task: Task, experiment: Experiment, tokenizer: PreTrainedTokenizerBase
-) -> Iterator[Windows | list[str]]:
-    """A corpus's shards, then what its tokenisation noted."""
-    with noting(Notes(corpus.name)) as notes:
-        yield from corpus.shards(task, tokenizer, experiment.finetune, experiment.encode.shard_examples)
-    yield notes.lines
+def _windows(
+    corpus: str, items: Sequence[Any], task: Task, tokenizer: PreTrainedTokenizerBase, settings: FineTune
+) -> tuple[Windows, list[str]]:
+    """A shard of examples or sentences tokenised, and what was noted of it."""
+    with noting(Notes(corpus)) as notes:
+        if isinstance(items[0], str):
+            windows = task.text_windows(list(items), tokenizer, settings.max_length)
+        else:
+            windows = task.windows(items, tokenizer, settings.max_length, settings.stride)
+    return windows, notes.lines
 
 
 def _stream(
@@ -159,9 +194,14 @@ def _stream(
     for batch in batches:
         for row in batch.to_pylist():
             statistics_ES = np.asarray(row["statistics"]).reshape(row["examples"], -1)
-            group_E = None if row["group"] is None else np.asarray(row["group"])
-            encoded = Encoded(np.asarray(row["cls_sum"]), statistics_ES, group_E)
+            encoded = Encoded(np.asarray(row["cls_sum"]), statistics_ES)
             yield Result(row["candidate"], row["shard"], encoded, row["seconds"])
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk
 
 
 class EncodingActor:
@@ -191,7 +231,6 @@ class EncodingActor:
                     "examples": [encoded.examples],
                     "cls_sum": [encoded.cls_sum_H],
                     "statistics": [encoded.statistics_ES.ravel()],
-                    "group": pa.array([encoded.group_E], pa.list_(pa.int32())),
                 }
             )
 
@@ -200,9 +239,9 @@ class EncodingActor:
             if candidate not in self.models:
                 while len(self.models) >= 2:  # the one that computes, and the next
                     self.models.pop(next(iter(self.models)))
-                with checkpoints.folder_of(candidate, self.store) as folder:
+                with brought.folder_of(candidate, self.store) as folder:
                     # The sweep refused a checkpoint whose weights are pickled without being allowed.
-                    is_safe = encoder.uses_safetensors(str(folder), may_be_pickled=True)
+                    is_safe = folders.uses_safetensors(folder, may_be_pickled=True)
                     self.models[candidate] = self.task.load(folder, device, is_safe)
             return self.models[candidate]
 

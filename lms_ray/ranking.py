@@ -2,126 +2,52 @@
 
     python -m lms_ray.ranking CONFIG [key=value ...]
 
-Every target needs a ranker that has not seen it: targets that are no pivots share one over all pivots, a target that
-is a pivot has its own over the others. Labels of other languages than the pivots are never read here, and a ranker
-is handed a `Lesson` of its own pivots only.
+Labels of other languages than the pivots are never read here, and a ranker is handed a `Lesson` of its own pivots only.
 """
 
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import product
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import ray
 import ray.train
-import safetensors.torch
 from ray.train.torch import TorchTrainer
 
 from lms_ray import tasks
-from lms_ray.choosing.ranker import Lesson, fit, score, validate
+from lms_ray.choosing.grid import Material, Point, choose, fit_point, points, targets_by_pivots
+from lms_ray.choosing.split import divide
 from lms_ray.cluster.connecting import fitting, use
-from lms_ray.data import corpora
+from lms_ray.data import roles
+from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
 from lms_ray.settings import languages
 from lms_ray.settings.errors import RankingError
-from lms_ray.settings.experiment import Experiment, Ranker, content_hash, seed_for
-from lms_ray.store import encodings
-from lms_ray.store.files import DONE, Store
-from lms_ray.sweep import POOL
+from lms_ray.settings.experiment import Experiment
+from lms_ray.store import encodings, lineage, pool, rankings
+from lms_ray.store.files import Store
+from lms_ray.store.folder import Written
 
 
-@dataclass(frozen=True)
-class Point:
-    """One ranker to fit: its pivots, a grid point and a seed."""
-
-    pivots: tuple[str, ...]
-    batch_size: int
-    learning_rate: float
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """`ar-de-es-bs16-lr0.0001-seed0`."""
-        return f"{'-'.join(self.pivots)}-bs{self.batch_size}-lr{self.learning_rate:g}-seed{self.seed}"
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that ranking may see: features of every candidate, and its scores on the pivots' held-out sets."""
-
-    settings: Ranker
-    seed: int
-    candidates: tuple[str, ...]
-    meta_split: np.ndarray
-    languages: tuple[str, ...]
-    """Pivots and targets."""
-    feature_CGH: np.ndarray
-    """Features over each language's text."""
-    vector_GV: np.ndarray | None
-    """Language vectors, None where they are left out."""
-    pivots: tuple[str, ...]
-    pivot_score_CP: np.ndarray
-    """Scores on the pivots' held-out sets."""
-
-    @property
-    def digest(self) -> str:
-        """Hash over everything that decides the rankings."""
-        arrays = (self.feature_CGH, self.pivot_score_CP, self.vector_GV)
-        return content_hash(
-            [content_hash(None if array is None else array.tobytes().hex()) for array in arrays],
-            self.settings.model_dump(exclude={"resources"}),
-            self.seed,
-            self.candidates,
-            self.meta_split.tolist(),
-            self.languages,
-            self.pivots,
-        )
-
-    def lesson(self, pivots: tuple[str, ...], part: str) -> Lesson:
-        """The candidates of one part of the meta split on some pivots."""
-        columns = [self.languages.index(pivot) for pivot in pivots]
-        everything = Lesson(
-            self.feature_CGH[:, columns],
-            self.pivot_score_CP[:, [self.pivots.index(pivot) for pivot in pivots]],
-            None if self.vector_GV is None else self.vector_GV[columns],
-        )
-        return everything.of(np.flatnonzero(self.meta_split == part))
-
-
-def run(experiment: Experiment, store: Store) -> None:
+def run(job: Job) -> None:
     """Fit the missing grid points, choose among them, and write every candidate's score for every target."""
+    experiment, store = job.experiment, job.store
     material = gather(experiment, store)
-    digest = input_digest(material, experiment)
-    record = store.done("rankers")
-    if record and record["input"] == digest:
-        print(f"{'ranking':9} done before", flush=True)
-        return
-    targets_of: dict[tuple[str, ...], list[str]] = {}
-    for target in experiment.targets:
-        targets_of.setdefault(experiment.pivots_for(target), []).append(target)
-    grid = experiment.ranker
-    points = [
-        Point(pivots, batch_size, learning_rate, seed)
-        for batch_size, learning_rate, pivots, seed in product(
-            sorted(grid.batch_size), grid.learning_rate, targets_of, range(grid.seeds)
-        )
-    ]
-    folder = f"rankers/{digest[:12]}"
-    missing = [point for point in points if not store.done(f"{folder}/{point.name}")]
+    corpora = roles.ranked_from(experiment, tasks.get(experiment.task).example)
+    origin = lineage.origin(experiment, lineage.RANKING, store, material.candidates, corpora)
+    folder = f"{rankings.UNIT}/{material.digest[:12]}"
+    pivot_sets = targets_by_pivots(experiment)
+    grid = points(experiment.ranker, list(pivot_sets))
+    missing = [point for point in grid if not store.done(f"{folder}/{point.name}")]
     if missing:
-        _fit_all(experiment, store, material, folder, missing, targets_of, len(points))
-    _choose(store, folder, points, targets_of, digest)
-
-
-def input_digest(material: Material, experiment: Experiment) -> str:
-    """Hash over everything that decides the scores of a set of targets."""
-    return content_hash(material.digest, experiment.targets)
+        _fit_all(experiment, store, material, folder, missing, pivot_sets, len(grid))
+    else:
+        print(f"{'ranking':9} {len(grid)} rankers, all of them done before", flush=True)
+    _conclude(store, material, folder, grid, origin)
 
 
 def gather(experiment: Experiment, store: Store) -> Material:
@@ -129,63 +55,39 @@ def gather(experiment: Experiment, store: Store) -> Material:
 
     Raises:
         MissingError: an earlier stage has not done its part.
-        RankingError: the pivots' scores give a ranker nothing to learn.
+        RankingError: too few candidates, a feature that is not finite, or the pivots' scores give nothing to learn.
     """
-    store.require(POOL, "sweep")
-    pool = store.read_table(POOL)
-    candidates = pool["id"].to_pylist()
-    for candidate in candidates:
-        store.require(f"{encodings.unit(candidate)}/{DONE}", "features")
-    spoken = tuple(dict.fromkeys(experiment.pivots + experiment.targets))
-    described_by = [f"{code}-{corpora.feature_split(experiment, code)}" for code in spoken]
-    held_out = experiment.pivot_split
-    pivot_statistics = encodings.statistics(
-        store, tasks.get(experiment.task), candidates, [f"{pivot}-{held_out}" for pivot in experiment.pivots]
-    )
-    pivot_score_CP = np.stack([pivot_statistics.scores(pivot, held_out) for pivot in experiment.pivots], axis=1)
-    meta_split = np.asarray(pool["meta_split"].to_pylist())
-    for target in experiment.targets:
-        columns = [experiment.pivots.index(pivot) for pivot in experiment.pivots_for(target)]
-        if not np.ptp(pivot_score_CP[meta_split == "train"][:, columns], axis=0).any():
-            raise RankingError(f"no two meta-train candidates differ in score on a pivot of {target}")
+    candidates = pool.candidates(store)
+    task = tasks.get(experiment.task)
+    encodings.require(store, candidates, roles.ranked_from(experiment, task.example))
+    try:
+        part_C = divide(len(candidates), experiment.meta_split, experiment.seed)
+    except ValueError as error:
+        raise RankingError(f"candidates: {error}") from None
+    described_by = roles.describing(experiment, task.example)
+    feature_CGH = encodings.features(store, candidates, list(described_by.values()))
+    for candidate, feature_GH in zip(candidates, feature_CGH, strict=True):
+        if not np.isfinite(feature_GH).all():
+            raise RankingError(f"{candidate}: its features are not finite; leave its setting out of the sweep")
+    held_out = roles.held_out(experiment)
+    pivot_score_CP = task.score(encodings.sums(store, candidates, held_out, task.statistics))
+    for pivots, targets in targets_by_pivots(experiment).items():
+        columns = [experiment.pivots.index(pivot) for pivot in pivots]
+        if not np.ptp(pivot_score_CP[part_C == "train"][:, columns], axis=0).any():
+            raise RankingError(f"no two meta-train candidates differ in score on a pivot of {targets[0]}")
     kind = experiment.ranker.language_vector
+    spoken = tuple(described_by)
     return Material(
         settings=experiment.ranker,
         seed=experiment.seed,
         candidates=tuple(candidates),
-        meta_split=meta_split,
+        part_C=part_C,
         languages=spoken,
-        feature_CGH=encodings.features(store, candidates, described_by),
+        feature_CGH=feature_CGH,
         vector_GV=None if kind == "none" else np.stack([languages.vector(code, kind) for code in spoken]),
         pivots=experiment.pivots,
         pivot_score_CP=pivot_score_CP,
     )
-
-
-def fit_point(
-    point: Point, targets: list[str], material: Material, device: str
-) -> tuple[dict[str, Any], pa.Table, bytes]:
-    """Fit one ranker.
-
-    Returns:
-        Its record with the validation, the scores of every candidate for every target, its weights as safetensors.
-    """
-    started = time.monotonic()
-    seed = seed_for(material.seed, "ranker", asdict(point))
-    train, dev = material.lesson(point.pivots, "train"), material.lesson(point.pivots, "dev")
-    net = fit(train, material.settings, point.batch_size, point.learning_rate, seed, device)
-    tau = validate(net, dev)
-    rows = []
-    for target in targets:
-        column = material.languages.index(target)
-        vector_V = None if material.vector_GV is None else material.vector_GV[column]
-        scores_C = score(net, material.feature_CGH[:, column], vector_V)
-        rows += [
-            {"target": target, "candidate": candidate, "seed": point.seed, "score": value}
-            for candidate, value in zip(material.candidates, scores_C.tolist(), strict=True)
-        ]
-    record = {**asdict(point), "kendall_tau": tau, "seconds": time.monotonic() - started}
-    return record, pa.Table.from_pylist(rows), safetensors.torch.save(net.state_dict())
 
 
 def _fit_all(
@@ -215,7 +117,7 @@ def _fit_all(
         ),
         run_config=ray.train.RunConfig(
             name="train",
-            storage_path=f"{base}/rankers",
+            storage_path=f"{base}/{rankings.UNIT}",
             storage_filesystem=file_system,
             failure_config=ray.train.FailureConfig(max_failures=experiment.sweep.max_failures),
         ),
@@ -225,22 +127,27 @@ def _fit_all(
         with _watching(store, folder, progress), _keeping_interrupts():
             trainer.fit()
     finally:
-        store.delete("rankers/train")  # Ray Train's own bookkeeping; what counts is in `folder`
+        store.delete(f"{rankings.UNIT}/train")  # Ray Train's own bookkeeping; what counts is in `folder`
 
 
 def _worker(config: dict[str, Any]) -> None:
     """One Ray Train worker: every n-th grid point that is not done."""
     store, context = Store(config["store_root"]), ray.train.get_context()
-    material = ray.get(config["material"])
+    material: Material = ray.get(config["material"])
     device = use(config["resources"])
     for point, targets in config["work"][context.get_world_rank() :: context.get_world_size()]:
         unit = f"{config['folder']}/{point.name}"
         if store.done(unit):
             continue
-        record, scores, weights = fit_point(point, targets, material, device)
-        store.write_bytes(f"{unit}/weights.safetensors", weights)
-        store.write_table(f"{unit}/scores.parquet", scores)
-        store.commit(unit, record)
+        fitted = fit_point(point, targets, material, device)
+        weights = store.write_bytes(f"{unit}/{rankings.WEIGHTS}", fitted.weights)
+        tables = [
+            rankings.score_rows(target, point.seed, material.candidates, score_C)
+            for target, score_C in fitted.scores.items()
+        ]
+        scores = store.write_table(f"{unit}/scores.parquet", pa.concat_tables(tables))
+        # The weights are no file of the unit: those of points that are not chosen go.
+        store.commit(unit, {**fitted.record, "weights": asdict(weights)}, {"scores.parquet": scores})
 
 
 @contextmanager
@@ -273,29 +180,28 @@ def _watching(store: Store, folder: str, progress: Progress) -> Iterator[None]:
         thread.join()
 
 
-def _choose(
-    store: Store, folder: str, points: list[Point], targets_of: dict[tuple[str, ...], list[str]], digest: str
-) -> None:
-    """For each set of pivots take the grid point with the best validation, mean over seeds; the first wins a tie."""
-    records = {point: store.read_json(f"{folder}/{point.name}/DONE.json") for point in points}
-    chosen: list[Point] = []
-    for pivots in targets_of:
-        by_setting: dict[tuple[int, float], list[Point]] = {}
-        for point in points:
-            if point.pivots == pivots:
-                by_setting.setdefault((point.batch_size, point.learning_rate), []).append(point)
-        chosen += max(
-            by_setting.values(), key=lambda seeds: float(np.mean([records[point]["kendall_tau"] for point in seeds]))
-        )
+def _conclude(store: Store, material: Material, folder: str, grid: list[Point], origin: dict[str, Any]) -> None:
+    """Choose grid points, write the tables, and keep only the weights that were chosen."""
+    records = {point: store.done(f"{folder}/{point.name}") or {} for point in grid}
+    chosen = choose({point: record["kendall_tau"] for point, record in records.items()})
     validation = [
-        {**record, "pivots": ",".join(point.pivots), "chosen": point in chosen} for point, record in records.items()
+        {key: record[key] for key in ("batch_size", "learning_rate", "seed", "kendall_tau", "seconds")}
+        | {"pivots": ",".join(point.pivots), "chosen": point in chosen}
+        for point, record in records.items()
     ]
-    store.write_table("rankers/validation.parquet", pa.Table.from_pylist(validation))
-    scores = [store.read_table(f"{folder}/{point.name}/scores.parquet") for point in chosen]
-    store.write_table("rankers/scores.parquet", pa.concat_tables(scores))
-    for point in set(points) - set(chosen):
-        store.delete(f"{folder}/{point.name}/weights.safetensors")
-    store.commit("rankers", {"input": digest, "folder": folder, "chosen": [point.name for point in chosen]})
+    scores = [store.read_unit_table(f"{folder}/{point.name}", "scores.parquet") for point in chosen]
+    files = {
+        **rankings.write_split(store, material.candidates, material.part_C),
+        **rankings.write_validation(store, validation),
+        **rankings.write_scores(store, scores),
+    }
+    within = folder.removeprefix(f"{rankings.UNIT}/")
+    for point in grid:
+        if point in chosen:
+            files[f"{within}/{point.name}/{rankings.WEIGHTS}"] = Written(**records[point]["weights"])
+        else:
+            store.delete(f"{folder}/{point.name}/{rankings.WEIGHTS}")
+    store.commit(rankings.UNIT, {**origin, "chosen": [point.name for point in chosen]}, files)
 
 
 if __name__ == "__main__":

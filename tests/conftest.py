@@ -10,13 +10,17 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
 import torch
+import yaml
 from transformers import BertConfig, BertModel
 
+import small
+from lms_ray.data import toy
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.models import encoder as encoders
+from lms_ray.models import pretrain
 from lms_ray.models.encoder import Encoder
 from lms_ray.models.pretrain import train_tokenizer
-from lms_ray.tasks.tagging import PartOfSpeech
+from lms_ray.tasks.pos import PartOfSpeech
 
 torch.set_num_threads(1)
 
@@ -97,3 +101,46 @@ def sentences() -> Callable[..., list[TaggedSentence]]:
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def languages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Treebanks of five small languages, and a barely trained encoder."""
+    return pretrain.prepare(
+        tmp_path_factory.mktemp("toy"),
+        small.LANGUAGES,
+        seed=1,
+        sizes=toy.Sizes(train=300, dev=120, test=120, text=200),
+        settings=pretrain.Settings(steps=60),
+    )
+
+
+@pytest.fixture(scope="session")
+def job(languages: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job file for eight candidates, three pivots and two targets, one of them a pivot."""
+    root, encoder = languages
+    path = tmp_path_factory.mktemp("job") / "job.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "name": "small",
+                "encoder": str(encoder),
+                "pivots": ["de", "es", "nl"],
+                "targets": ["nl", "tr"],
+                "data": {"root": str(root), "files": toy.FILES},
+                "sweep": {"learning_rate": [1e-3, 3e-3], "epochs": [2], "seeds": small.CANDIDATES // 2},
+                "ranker": {"hidden": 32, "batch_size": [16, 64], "learning_rate": [1e-3]},
+                "encode": {"shard_examples": 50},
+                "cluster": {"cpus": 2},
+            }
+        )
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(job: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Storage with the whole job run by two workers."""
+    storage = tmp_path_factory.mktemp("finished")
+    (storage / "output.txt").write_text(small.run("sweep", job, storage))
+    return storage

@@ -12,98 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
-from lms_ray.data import toy
-from lms_ray.models import pretrain
+from small import CANDIDATES, ONE_WORKER, copy_of_candidates, done_files, picks, rankings, run, start
 
 pytestmark = pytest.mark.ray
-
-LANGUAGES = ("en", "de", "es", "nl", "tr")
-CANDIDATES = 8
-ONE_WORKER = [f"{stage}.resources.workers=1" for stage in ("sweep", "encode", "ranker")]
-
-
-@pytest.fixture(scope="module")
-def languages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Treebanks of five small languages, and a barely trained encoder."""
-    return pretrain.prepare(
-        tmp_path_factory.mktemp("toy"),
-        LANGUAGES,
-        seed=1,
-        sizes=toy.Sizes(train=300, dev=120, test=120, text=200),
-        settings=pretrain.Settings(steps=60),
-    )
-
-
-@pytest.fixture(scope="module")
-def job(languages: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A job file for eight candidates, three pivots and two targets, one of them a pivot."""
-    root, encoder = languages
-    path = tmp_path_factory.mktemp("job") / "job.yaml"
-    path.write_text(
-        yaml.safe_dump(
-            {
-                "name": "small",
-                "encoder": str(encoder),
-                "pivots": ["de", "es", "nl"],
-                "targets": ["nl", "tr"],
-                "data": {"root": str(root), "files": toy.FILES},
-                "sweep": {"learning_rate": [1e-3, 3e-3], "epochs": [2], "seeds": CANDIDATES // 2},
-                "ranker": {"hidden": 32, "batch_size": [16, 64], "learning_rate": [1e-3]},
-                "encode": {"shard_examples": 50},
-                "cluster": {"cpus": 2},
-            }
-        )
-    )
-    return path
-
-
-def start(stage: str, job: Path, storage: Path, *overrides: str) -> subprocess.Popen:
-    # A relative path, as in the README: trials and workers run in other working directories than the driver.
-    command = [sys.executable, "-m", f"lms_ray.{stage}", str(job), "storage=.", *overrides]
-    log = (storage / "log.txt").open("a")
-    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=storage)
-
-
-def run(stage: str, job: Path, storage: Path, *overrides: str) -> str:
-    storage.mkdir(exist_ok=True)
-    log = storage / "log.txt"
-    before = log.stat().st_size if log.exists() else 0
-    status = start(stage, job, storage, *overrides).wait()
-    text = log.read_text()[before:]
-    assert status == 0, text
-    return text
-
-
-def picks(storage: Path) -> pd.DataFrame:
-    return pd.read_parquet(storage / "small" / "picks.parquet")
-
-
-def rankings(storage: Path) -> pd.DataFrame:
-    table = pd.read_parquet(storage / "small" / "rankers" / "scores.parquet")
-    return table.sort_values(["target", "candidate", "seed"], ignore_index=True)
-
-
-def done_files(storage: Path, folder: str) -> dict[str, int]:
-    """Time of every finished unit's DONE.json, which a rerun must not touch."""
-    return {path.parent.name: path.stat().st_mtime_ns for path in (storage / "small" / folder).glob("*/DONE.json")}
-
-
-@pytest.fixture(scope="module")
-def finished(job: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Storage with the whole job run by two workers."""
-    storage = tmp_path_factory.mktemp("finished")
-    (storage / "output.txt").write_text(run("sweep", job, storage))
-    return storage
-
-
-def copy_of_candidates(finished: Path, storage: Path) -> Path:
-    """A storage in which only the sweep has run."""
-    (storage / "small").mkdir(parents=True)
-    shutil.copytree(finished / "small" / "candidates", storage / "small" / "candidates")
-    shutil.copy(finished / "small" / "candidates.parquet", storage / "small")
-    return storage
 
 
 def test_main_job_leaves_a_complete_experiment(finished: Path) -> None:
@@ -113,7 +25,7 @@ def test_main_job_leaves_a_complete_experiment(finished: Path) -> None:
     for name in ("experiment.yaml", "provenance.json", "candidates.parquet", "rankers/validation.parquet"):
         assert (folder / name).stat().st_size > 0
     assert not list(folder.glob("candidates/*/resume.safetensors")), "optimiser state must be gone"
-    assert not (folder / "driver.json").exists()
+    assert not list((folder / "drivers").glob("*")), "no claim is left"
     table = picks(finished)
     assert set(table["target"]) == {"nl", "tr", "average"}
     assert set(table["selector"]) == {
@@ -148,6 +60,19 @@ def test_a_finished_job_does_nothing_again(job: Path, finished: Path) -> None:
 
 
 @pytest.mark.chaos
+def test_ctrl_c_in_the_sweep_ends_the_job_and_says_how_to_go_on(job: Path, tmp_path: Path) -> None:
+    driver = start("sweep", job, tmp_path)
+    while not done_files(tmp_path, "candidates"):
+        assert driver.poll() is None, (tmp_path / "log.txt").read_text()
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(timeout=60) == 130
+    output = (tmp_path / "log.txt").read_text()
+    assert "interrupted; the same command goes on from here" in output and "Traceback" not in output
+    assert not (tmp_path / "small" / "candidates.parquet").exists()
+
+
+@pytest.mark.chaos
 def test_a_driver_killed_in_the_sweep_and_in_the_features_loses_nothing(
     job: Path, finished: Path, tmp_path: Path
 ) -> None:
@@ -172,9 +97,15 @@ def test_a_driver_killed_in_the_sweep_and_in_the_features_loses_nothing(
     pd.testing.assert_frame_equal(picks(tmp_path), picks(finished))
 
 
-def test_one_worker_gives_what_two_gave(job: Path, finished: Path, tmp_path: Path) -> None:
+def test_one_worker_gives_what_two_gave_and_a_cut_file_is_made_again(job: Path, finished: Path, tmp_path: Path) -> None:
     storage = copy_of_candidates(finished, tmp_path)
-    run("sweep", job, storage, *ONE_WORKER)
+    victim = next((storage / "small" / "candidates").glob("*/model.safetensors"))
+    victim.write_bytes(victim.read_bytes()[:1000])
+    before = done_files(storage, "candidates")
+    output = run("sweep", job, storage, *ONE_WORKER)
+    assert f"{victim}: broken (1000 bytes instead of" in output
+    after = done_files(storage, "candidates")
+    assert {name for name in after if after[name] != before[name]} == {victim.parent.name}
     for path in (finished / "small" / "encodings").glob("*/*.parquet"):
         other = storage / path.relative_to(finished)
         pd.testing.assert_frame_equal(
@@ -247,7 +178,7 @@ def test_optuna_searches_ranges_and_goes_on_with_what_it_knows(job: Path, tmp_pa
 def test_a_second_driver_is_refused_while_the_first_lives(job: Path, tmp_path: Path) -> None:
     first = start("sweep", job, tmp_path)
     try:
-        while not (tmp_path / "small" / "driver.json").exists():
+        while not list((tmp_path / "small" / "drivers").glob("*.json")):
             time.sleep(0.05)
         second = subprocess.run(
             [sys.executable, "-m", "lms_ray.sweep", str(job), f"storage={tmp_path}"], capture_output=True, text=True

@@ -1,25 +1,30 @@
-"""The report says what the picks say: right numbers and marks, plain words when LMS loses, one self-contained page."""
+"""The stage writes one self-contained page, a Markdown table and a figure, the same bytes for the same picks."""
 
+import io
 import re
-from dataclasses import asdict, replace
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from lms_ray import report
-from lms_ray.selection import SELECTORS, Pick, averages
-from lms_ray.settings.experiment import Data, Experiment
+from lms_ray.data import roles
+from lms_ray.data.examples import TaggedSentence
+from lms_ray.models.job import Job
+from lms_ray.pages.tables import score_table
+from lms_ray.settings.errors import MissingError
+from lms_ray.store import encodings, lineage, rankings
+from lms_ray.store import picks as pick_tables
+from lms_ray.store import pool as tables
+from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
+from lms_ray.store.picks import SELECTORS, Pick
+from made_picks import experiment, with_means
 
 NAMES = ("report.md", "report.html", "pool.svg")
-
-
-def experiment(targets: tuple[str, ...], **settings) -> Experiment:
-    data = Data(root="none", files="none")
-    return Experiment(name="small", pivots=("de", "zh"), targets=targets, data=data, **settings)
 
 
 def pool_of(targets: tuple[str, ...], candidates: int) -> pd.DataFrame:
@@ -57,134 +62,57 @@ def picks_of(pool: pd.DataFrame, chosen: dict[str, int]) -> list[Pick]:
                     p_value=None if is_random else 0.002 if abs(delta) > 0.01 else 0.4,
                 )
             )
-    return [*picks, *averages(picks, {}, 0.95)]
+    return with_means(picks)
 
 
 ALL = {"En-Dev": 0, "Pivot-Dev": 1, "All-Pivot": 2, "LMS": 3, "100-Target": 4, "All-Target": 5}
 
 
-def fill(store: Store, pool: pd.DataFrame, picks: list[Pick], pivots: str = "de,zh") -> None:
-    """Write what the stages before the report write."""
-    store.write_table("report/pool.parquet", pa.Table.from_pandas(pool.reset_index(), preserve_index=False))
-    store.write_table("picks.parquet", pa.Table.from_pylist([asdict(pick) for pick in picks]))
-    count = len(pool)
-    meta_split = ["train"] * 2 * count + ["dev"] * count + ["test"] * count
-    store.write_table("candidates.parquet", pa.table({"meta_split": meta_split}))
+def job_of(folder: Path, pool: pd.DataFrame, picks: list[Pick], **settings: Any) -> Job:
+    """An experiment with what the stages before the report write."""
+    job = Job(experiment(tuple(pool.columns), **settings), Store(str(folder / "small")))
+    store, count = job.store, len(pool)
+    candidates = [*(f"other-{number}" for number in range(3 * count)), *pool.index]
+    tables.write(store, [{"id": candidate} for candidate in candidates] + [{"id": "worse", "diverged": True}])
+    parts = ["train"] * 2 * count + ["dev"] * count + ["test"] * count
+    rankings.write_split(store, candidates, np.array(parts))
+    pick_tables.write_pool_scores(store, list(pool.index), {target: pool[target].to_numpy() for target in pool})
+    names = roles.picked_from(job.experiment, TaggedSentence)
+    encodings.write_corpora(store, [CorpusRow(name, 1, name, ()) for name in names])
+    chosen_from = tables.candidates(store)
+    pick_tables.write_baselines(store, {})
+    pick_tables.write(store, picks, lineage.origin(job.experiment, lineage.SELECTION, store, chosen_from, names))
     grid = [(16, 1e-4, 0.41, False), (16, 1e-5, 0.52, True), (32, 1e-4, -0.1, False)]
-    rows = [
-        {
-            "pivots": pivots,
-            "batch_size": b,
-            "learning_rate": lr,
-            "seed": 0,
-            "kendall_tau": tau,
-            "chosen": c,
-            "seconds": 1.0,
-        }
-        for b, lr, tau, c in grid
-    ]
-    store.write_table("rankers/validation.parquet", pa.Table.from_pylist(rows))
+    row = {"pivots": "de,zh", "seed": 0, "seconds": 1.0}
+    rankings.write_validation(
+        store,
+        [{**row, "batch_size": b, "learning_rate": lr, "kendall_tau": tau, "chosen": c} for b, lr, tau, c in grid],
+    )
+    return job
 
 
 def contents(store: Store) -> dict[str, bytes]:
     return {name: store.read_bytes(f"report/{name}") for name in NAMES}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "small"))
-
-
-def pick(selector: str, target: str, score: float, p_value: float | None, **others) -> Pick:
-    values = {"pivot": None, "examples": None, "regret": 0.9 - score, "rank": 2.0, "low": -0.1, "high": 0.1, **others}
-    return Pick(
-        selector=selector, target=target, candidate="c", score=score, delta=score - 0.5, p_value=p_value, **values
-    )
-
-
-HAND_MADE = [
-    pick("En-Dev", "sv", 0.5, 1.0),
-    pick("Pivot-Dev", "sv", 0.54, 0.01, pivot="de"),
-    pick("LMS", "sv", 0.47, 0.0499),
-    pick("Random", "sv", 0.49, None),
-    pick("100-Target", "sv", 0.52, 0.05, examples=100),
-    pick("All-Target", "sv", 0.6, 0.001, examples=912),
-    pick("Best", "sv", 0.9, 0.001),
-    pick("En-Dev", "hu", 0.5, 1.0, rank=3.0),
-    pick("Pivot-Dev", "hu", 0.5, 1.0, pivot="zh"),
-    pick("LMS", "hu", 0.52, 0.3, rank=5.0),
-    pick("Random", "hu", 0.49, None),
-    pick("100-Target", "hu", 0.52, 0.3, examples=100),
-    pick("All-Target", "hu", 0.52, 0.3, examples=80),
-    pick("Best", "hu", 0.9, 0.001),
-]
-HAND_MADE += averages(HAND_MADE, {}, 0.95)
-
-
-def test_scores_marks_and_means():
-    table = report.score_table(HAND_MADE)
-    targets, means = table.groups
-    assert table.header == [
-        "Target", "En-Dev", "Pivot-Dev", "LMS", "Random", "100-Target", "All-Target (#examples)", "Best",
-    ]  # fmt: skip
-    assert targets[0] == ["sv", "50.0", "54.0* (de)", "47.0*", "49.0", "52.0", "60.0* (912)", "90.0*"]
-    assert targets[1] == ["hu", "50.0", "50.0 (zh)", "52.0", "49.0", "52.0", "52.0 (80)", "90.0*"]
-    lms = {row[0]: row[3] for row in means}
-    assert lms == {
-        "mean score": "49.5",
-        "mean Δ to En-Dev": "-0.5",
-        "mean regret": "40.5",
-        "mean rank in pool": "3.5",
-    }
-    assert means[1][1] == "+0.0"
-
-
-def test_terminal_and_markdown_show_the_same_cells():
-    table = report.score_table(HAND_MADE)
-    cells = [cell for group in table.groups for row in group for cell in row]
-    for shown in (table.to_text(), table.to_markdown()):
-        assert re.findall(r"\d+\.\d\*? \(\w+\)", shown) == [cell for cell in cells if "(" in cell]
-        assert all(cell in shown for cell in [*table.header, *cells])
-    assert len({line.count("|") for line in table.to_markdown().splitlines()}) == 1
-
-
-def test_a_loss_of_lms_is_said_plainly():
-    said = report.verdict(HAND_MADE)
-    assert "better on 1 (0 significantly), equal on 0, worse on 1 (1 significantly)" in said
-    assert "LMS loses by 0.50 points to En-Dev, and is 0.50 points above Random" in said
-
-
-def test_a_tie_is_no_win():
-    same = [replace(p, score=0.5, delta=0.0, p_value=1.0) if p.selector == "LMS" else p for p in HAND_MADE]
-    said = report.verdict(same)
-    assert "better on 0 (0 significantly), equal on 2, worse on 0" in said
-    assert "LMS is level with En-Dev" in said
-
-
-def test_oracles_are_named_and_what_they_saw():
-    few = [replace(p, examples=80) if (p.selector, p.target) == ("100-Target", "hu") else p for p in HAND_MADE]
-    said = " ".join(report.captions(few, experiment(("sv", "hu")), candidates=240, pool=60))
-    assert "which see labels of the target: 100-Target, All-Target, Best" in said
-    assert "100-Target saw 80 to 100 of them" in said
-    assert "240 candidates" in said and "the same 60 of them" in said
-
-
-def test_without_language_vectors_there_is_no_pivot_dev(store):
+def test_without_language_vectors_there_is_no_pivot_dev(tmp_path):
     pool = pool_of(("sv", "hu"), 6)
-    fill(store, pool, picks_of(pool, {name: index for name, index in ALL.items() if name != "Pivot-Dev"}))
-    without = {"ranker": {"language_vector": "none"}}
-    report.run(experiment(("sv", "hu"), **without), store)
+    picks = picks_of(pool, {name: index for name, index in ALL.items() if name != "Pivot-Dev"})
+    job = job_of(tmp_path, pool, picks, ranker={"language_vector": "none"})
+    report.run(job)
+    store = job.store
     markdown = store.read_bytes("report/report.md").decode()
     assert "Pivot-Dev" not in markdown
     assert "Pivot-Dev" not in store.read_bytes("report/pool.svg").decode()
 
 
-def test_page_is_self_contained_and_complete(store, capsys):
+def test_page_is_self_contained_and_complete(tmp_path, capsys):
     targets = ("sv", "hu", "pt")
     pool = pool_of(targets, 6)
     picks = picks_of(pool, ALL)
-    fill(store, pool, picks)
-    report.run(experiment(targets), store)
+    job = job_of(tmp_path, pool, picks)
+    report.run(job)
+    store = job.store
     page = store.read_bytes("report/report.html").decode()
 
     without_namespaces = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
@@ -196,38 +124,87 @@ def test_page_is_self_contained_and_complete(store, capsys):
     assert {name: len(re.findall(f"<td>{name}</td>", page)) for name in SELECTORS} == dict.fromkeys(SELECTORS, 4)
     assert "meta-train\n12, meta-dev 6, meta-test 6" in page
     assert "<td>0.520</td><td>-0.100</td><td>0.520</td>" in page and "3 grid points" in page
-    assert report.score_table(picks).to_text() in capsys.readouterr().out
+    assert score_table(picks).to_text() in capsys.readouterr().out
 
 
-def test_figure_marks_every_pick(store):
+def test_figure_marks_every_pick(tmp_path):
     pool = pool_of(("sv", "hu"), 6)
-    fill(store, pool, picks_of(pool, ALL))
-    report.run(experiment(("sv", "hu")), store)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    store = job.store
+    report.run(job)
     svg = store.read_bytes("report/pool.svg").decode()
     assert all(f">{name}" in svg for name in SELECTORS)  # legend
     assert svg.count("<use ") >= 2 * len(SELECTORS) + 2 * len(pool)
 
 
-def test_same_picks_same_bytes(store):
+def test_same_picks_same_bytes(tmp_path):
     pool = pool_of(("sv", "hu"), 6)
-    fill(store, pool, picks_of(pool, ALL))
-    report.run(experiment(("sv", "hu")), store)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    store = job.store
+    report.run(job)
     first = contents(store)
-    report.run(experiment(("sv", "hu")), store)
+    report.run(job)
     assert contents(store) == first
-    assert sorted(store.names("report")) == sorted([*NAMES, "pool.parquet"])
+    assert sorted(store.names("report")) == sorted([*NAMES, "baselines.parquet", "pool.parquet"])
 
 
-def test_each_set_of_pivots_has_its_own_ranker():
-    rows = [
-        {"pivots": pivots, "batch_size": 16, "learning_rate": 1e-4, "seed": seed, "kendall_tau": tau, "chosen": True}
-        for pivots, taus in (("zh", (0.2, 0.4)), ("de,zh", (0.5, 0.7)))
-        for seed, tau in enumerate(taus)
-    ]
-    table = report.ranker_table(pd.DataFrame(rows), experiment(("de", "sv", "hu")))
-    assert table.groups == [
-        [
-            ["de", "zh", "16", "0.0001", "0.300", "0.300", "0.300"],
-            ["sv hu", "de zh", "16", "0.0001", "0.600", "0.600", "0.600"],
-        ]
-    ]
+def test_a_terminal_of_any_encoding_is_no_obstacle(tmp_path, monkeypatch):
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    store = job.store
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="ascii"))
+    report.run(job)
+    assert b"mean delta to En-Dev" in printed.getvalue()
+    assert "mean Δ to En-Dev" in store.read_bytes("report/report.md").decode()
+
+
+def test_names_of_checkpoints_are_shown_as_they_are(tmp_path):
+    pool = pool_of(("sv", "hu"), 6).rename(index=lambda name: f"<b>|*_`{name}")
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    store = job.store
+    report.run(job)
+    name = pool.index[ALL["LMS"]]
+    assert name.replace("<", "&lt;").replace(">", "&gt;") in store.read_bytes("report/report.html").decode()
+    assert f"\\<b>\\|\\*\\_\\`{name[7:]}" in store.read_bytes("report/report.md").decode()
+
+
+@pytest.mark.parametrize(
+    ("settings", "difference"),
+    [
+        ({"selection": {"bootstrap": 500}}, "selection.bootstrap is 2000 there and 500 here"),
+        ({"ranker": {"hidden": 5}}, "ranker.hidden is 1024 there and 5 here"),
+        ({"meta_split": {"draw": 1}}, "meta_split.draw is 0 there and 1 here"),
+        ({"seed": 3}, "seed is 0 there and 3 here"),
+    ],
+)
+def test_a_page_never_speaks_of_picks_that_were_made_otherwise(tmp_path, settings, difference):
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    other = Job(experiment(("sv", "hu"), **settings), job.store)
+    with pytest.raises(MissingError, match=rf"picks were made otherwise: {difference}.*lms_ray\.selection"):
+        report.run(other)
+    assert job.store.names("report") == ["baselines.parquet", "pool.parquet"], "the page of other picks is not touched"
+
+
+def test_candidates_that_diverged_are_counted(tmp_path, capsys):
+    pool = pool_of(("sv", "hu"), 6)
+    report.run(job_of(tmp_path, pool, picks_of(pool, ALL)))
+    assert "25 candidates were fine-tuned, 1 of them diverged and are left out" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_rules_that_need_no_model_are_the_last_columns(tmp_path):
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    pick_tables.write_baselines(job.store, {"commonest class": {"sv": 0.25, "hu": 0.31}})
+    report.run(job)
+    lines = job.store.read_bytes("report/report.md").decode().splitlines()
+    assert lines[2].endswith("| commonest class   |")
+    last = {
+        line.split("|")[1].strip(): line.split("|")[-2].strip()
+        for line in lines[2 : lines.index("## Every pick")]
+        if line.startswith("|")
+    }
+    assert (last["sv"], last["hu"], last["mean score"], last["mean regret"]) == ("25.0", "31.0", "28.0", "")

@@ -1,17 +1,28 @@
 """Every selector follows its own evidence; target labels move the oracles and nothing else."""
 
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
-from lms_ray.selection import ORACLES, SELECTORS, Pick, picks_for
+from lms_ray import selection
+from lms_ray.data import roles
+from lms_ray.data.examples import TaggedSentence
+from lms_ray.models.job import Job
+from lms_ray.settings.errors import MissingError
 from lms_ray.settings.loading import load
-from lms_ray.store.encodings import Statistics
+from lms_ray.store import encodings, lineage, pool, rankings
+from lms_ray.store import picks as tables
+from lms_ray.store.encodings import CorpusRow, Encoding
+from lms_ray.store.files import Store
+from lms_ray.store.picks import ORACLES, SELECTORS, Pick
 
 POOL = [f"candidate-{number}" for number in range(8)]
 C, E, WORDS = len(POOL), 20, 10
 ZERO_SHOT = [name for name in SELECTORS if name not in ORACLES]
-EXPERIMENT = load(None, ["pivots=[de, es]", "targets=[nl, pt, de]", "selection.bootstrap=200",
-                         "ranker.language_vector=syntax_knn"])  # fmt: skip
+ROLES = ["pivots=[de, es]", "targets=[nl, pt, de]", "selection.bootstrap=200", "ranker.language_vector=syntax_knn"]
 # By candidate, words right of every ten. Each corpus has a favourite of its own, and All-Pivot's is second everywhere.
 RIGHT = {
     "en-dev": [9, 8, 8, 8, 8, 8, 8, 8],
@@ -26,34 +37,63 @@ RIGHT = {
 RANKER_SCORE_KC = np.array([[0, 1, 2, 3, 9, 4, 5, 6], [0, 1, 2, 9, 8, 4, 5, 6], [0, 9, 7, 2, 8, 4, 5, 6]], float)
 
 
+Corpora = dict[str, np.ndarray]
+"""Example statistics of shape (C, E, S), by corpus."""
+
+
 @pytest.fixture
-def statistics(task) -> Statistics:
+def statistics() -> Corpora:
     """Every example of a corpus has ten words, of which a candidate has `RIGHT` right."""
-    return Statistics(
-        task,
-        {
-            name: np.stack([np.tile([right, WORDS], (E, 1)) for right in by_candidate])
-            for name, by_candidate in RIGHT.items()
-        },
-        {name: np.arange(E) for name in RIGHT},
-    )
+    return {
+        name: np.stack([np.tile([right, WORDS], (E, 1)).astype(float) for right in by_candidate])
+        for name, by_candidate in RIGHT.items()
+    }
 
 
-def picks(target: str, statistics: Statistics, *overrides: str) -> dict[str, Pick]:
-    experiment = EXPERIMENT
-    if overrides:
-        experiment = load(None, ["pivots=[de, es]", "targets=[nl, pt, de]", "selection.bootstrap=200",
-                                 "ranker.language_vector=syntax_knn", *overrides])  # fmt: skip
-    chosen, _ = picks_for(target, POOL, statistics, RANKER_SCORE_KC, experiment)
-    assert {pick.target for pick in chosen} == {target}
-    return {pick.selector: pick for pick in chosen}
+@pytest.fixture
+def experiment_folder(tmp_path: Path) -> Callable[..., Job]:
+    """Write an experiment up to its rankings: `experiment_folder(statistics, "seed=1")`."""
+
+    def write(statistics: Corpora, *overrides: str, groups: Mapping[str, Sequence[str]] | None = None) -> Job:
+        experiment = load(None, [*ROLES, *overrides, f"storage={tmp_path}", f"name=n{len(list(tmp_path.iterdir()))}"])
+        store = Store(experiment.folder)
+        pool.write(store, [{"id": candidate} for candidate in POOL])
+        own = {name: [f"{name}-{number}" for number in range(E)] for name in statistics}
+        rows = [CorpusRow(name, E, name, tuple(({**own, **(groups or {})})[name])) for name in statistics]
+        encodings.write_corpora(store, rows)
+        for row, candidate in enumerate(POOL):
+            fresh = {name: Encoding(np.zeros(2), of_corpus[row]) for name, of_corpus in statistics.items()}
+            encodings.write(store, candidate, fresh, ("correct", "total"), {name: name for name in statistics}, 0.0)
+        scores = [
+            rankings.score_rows(target, seed, POOL, score_C)
+            for target in experiment.targets
+            for seed, score_C in enumerate(RANKER_SCORE_KC)
+        ]
+        files = {**rankings.write_split(store, POOL, np.array(["test"] * C)), **rankings.write_scores(store, scores)}
+        corpora = roles.ranked_from(experiment, TaggedSentence)
+        store.commit("rankers", lineage.origin(experiment, lineage.RANKING, store, POOL, corpora), files)
+        return Job(experiment, store)
+
+    return write
+
+
+@pytest.fixture
+def picks(experiment_folder: Callable[..., Job]) -> Callable[..., dict[str, Pick]]:
+    """Picks for a target by selector: `picks("nl", statistics)`."""
+
+    def pick(target: str, statistics: Corpora, *overrides: str, **groups: Any) -> dict[str, Pick]:
+        job = experiment_folder(statistics, *overrides, **groups)
+        selection.run(job)
+        return {pick.selector: pick for pick in tables.read(job.store) if pick.target == target}
+
+    return pick
 
 
 def candidates(picks: dict[str, Pick]) -> dict[str, int | None]:
     return {name: None if pick.candidate is None else POOL.index(pick.candidate) for name, pick in picks.items()}
 
 
-def test_every_selector_takes_the_favourite_of_its_evidence(statistics: Statistics):
+def test_every_selector_takes_the_favourite_of_its_evidence(picks, statistics: Corpora):
     chosen = picks("nl", statistics)
     assert list(chosen) == list(SELECTORS)
     assert candidates(chosen) == {
@@ -64,12 +104,12 @@ def test_every_selector_takes_the_favourite_of_its_evidence(statistics: Statisti
     assert (chosen["100-Target"].examples, chosen["All-Target"].examples) == (E, E)
 
 
-def test_pivot_dev_follows_the_nearest_pivot(statistics: Statistics):
+def test_pivot_dev_follows_the_nearest_pivot(picks, statistics: Corpora):
     chosen = picks("pt", statistics)
     assert (chosen["Pivot-Dev"].pivot, candidates(chosen)["Pivot-Dev"]) == ("es", 2)
 
 
-def test_a_target_that_is_a_pivot_is_no_evidence_for_itself(statistics: Statistics):
+def test_a_target_that_is_a_pivot_is_no_evidence_for_itself(picks, statistics: Corpora):
     chosen = picks("de", statistics)
     assert chosen["Pivot-Dev"].pivot == "es"
     assert candidates(chosen) == {
@@ -78,7 +118,7 @@ def test_a_target_that_is_a_pivot_is_no_evidence_for_itself(statistics: Statisti
     }  # fmt: skip
 
 
-def test_scores_delta_regret_and_rank_are_of_the_test_set(statistics: Statistics):
+def test_scores_delta_regret_and_rank_are_of_the_test_set(picks, statistics: Corpora):
     chosen = picks("de", statistics)
     seen = {name: (pick.score, pick.delta, pick.regret, pick.rank) for name, pick in chosen.items()}
     assert seen["En-Dev"] == pytest.approx((0.5, 0, 0.3, 5.5))
@@ -87,36 +127,36 @@ def test_scores_delta_regret_and_rank_are_of_the_test_set(statistics: Statistics
     assert seen["Best"] == pytest.approx((0.8, 0.3, 0, 1.5))  # shares the first place
 
 
-def test_random_is_the_mean_of_the_pool(statistics: Statistics):
+def test_random_is_the_mean_of_the_pool(picks, statistics: Corpora):
     random = picks("de", statistics)["Random"]
     assert (random.score, random.delta, random.regret, random.rank) == pytest.approx((0.575, 0.075, 0.225, 4.5))
     assert (random.candidate, random.low, random.high, random.p_value) == (None, None, None, None)
 
 
-def test_a_pick_is_compared_with_that_of_en_dev(statistics: Statistics):
+def test_a_pick_is_compared_with_that_of_en_dev(picks, statistics: Corpora):
     chosen = picks("nl", statistics)
     assert (chosen["En-Dev"].low, chosen["En-Dev"].high, chosen["En-Dev"].p_value) == (0, 0, 1)
     assert (chosen["Best"].low, chosen["Best"].high) == pytest.approx((0.7, 0.7))  # the same in every example
     assert chosen["Best"].p_value < 0.01
 
 
-def test_examples_of_a_group_are_resampled_together(statistics: Statistics):
+def test_examples_of_a_group_are_resampled_together(picks, statistics: Corpora):
     """Questions about one paragraph are not independent: the interval is that of the paragraphs."""
     gain_E = np.tile([2, -1], E // 2)  # En-Dev's candidate is right in 2 words of ten, LMS's in 4 or 1
-    statistics.by_corpus["nl-test"][4, :, 0] = 2 + gain_E
+    statistics["nl-test"][4, :, 0] = 2 + gain_E
     alone = picks("nl", statistics)["LMS"]
-    statistics.groups["nl-test"] = np.arange(E) // 2  # each pair of examples gains 1 word of 20
-    together = picks("nl", statistics)["LMS"]
+    paragraphs = [f"paragraph {number // 2}" for number in range(E)]  # each pair of examples gains 1 word of 20
+    together = picks("nl", statistics, groups={"nl-test": paragraphs})["LMS"]
     assert alone.delta == together.delta == pytest.approx(0.05)
     assert alone.low < 0.05 < alone.high
     assert (together.low, together.high) == pytest.approx((0.05, 0.05))
     assert together.score == alone.score
 
 
-def test_candidates_that_saw_the_pivots_dev_sets_are_judged_on_the_test_sets(statistics: Statistics):
+def test_candidates_that_saw_the_pivots_dev_sets_are_judged_on_the_test_sets(picks, statistics: Corpora):
     for pivot, favourite in (("de", 6), ("es", 7)):
-        statistics.by_corpus[f"{pivot}-test"] = np.tile([1.0, WORDS], (C, E, 1))
-        statistics.by_corpus[f"{pivot}-test"][favourite, :, 0] = 9
+        statistics[f"{pivot}-test"] = np.tile([1.0, WORDS], (C, E, 1))
+        statistics[f"{pivot}-test"][favourite, :, 0] = 9
     chosen = picks("nl", statistics, "targets=[nl, pt]", "train_on=source+pivots")
     assert candidates(chosen) == {
         "En-Dev": 0, "Pivot-Dev": 6, "All-Pivot": 6, "LMS": 4, "Random": None,
@@ -124,15 +164,15 @@ def test_candidates_that_saw_the_pivots_dev_sets_are_judged_on_the_test_sets(sta
     }  # fmt: skip
 
 
-def test_without_language_vectors_there_is_no_pivot_dev(statistics: Statistics):
+def test_without_language_vectors_there_is_no_pivot_dev(picks, statistics: Corpora):
     chosen = picks("nl", statistics, "ranker.language_vector=none")
     assert list(chosen) == [name for name in SELECTORS if name != "Pivot-Dev"]
 
 
-def test_100_target_sees_its_examples_only_and_the_same_ones_every_time(statistics: Statistics):
+def test_100_target_sees_its_examples_only_and_the_same_ones_every_time(picks, statistics: Corpora):
     # Each example is a win of one candidate only: with one example drawn, its winner is the pick.
     winner_E = np.arange(E) % C
-    statistics.by_corpus["nl-dev"] = np.stack([np.stack([winner_E == number, np.ones(E)], 1) for number in range(C)])
+    statistics["nl-dev"] = np.stack([np.stack([winner_E == number, np.ones(E)], 1) for number in range(C)])
     drawn = [
         candidates(picks("nl", statistics, "selection.target_examples=1", f"seed={seed}"))["100-Target"]
         for seed in (0, 1, 2, 3, 4, 0)
@@ -142,22 +182,49 @@ def test_100_target_sees_its_examples_only_and_the_same_ones_every_time(statisti
     assert picks("nl", statistics, "selection.target_examples=7")["100-Target"].examples == 7
 
 
-def test_target_labels_move_the_oracles_and_nothing_else(statistics: Statistics):
+def test_target_labels_move_the_oracles_and_nothing_else(picks, statistics: Corpora):
     rng = np.random.default_rng(0)
-    before = {target: candidates(picks(target, statistics)) for target in EXPERIMENT.targets}
     moved = set()
-    for target in EXPERIMENT.targets:
+    for target in ("nl", "pt", "de"):
+        before = candidates(picks(target, statistics))
         for split in ("dev", "test"):
             name = f"{target}-{split}"
-            shuffled = Statistics(statistics.task, {**statistics.by_corpus}, statistics.groups)
-            shuffled.by_corpus[name] = statistics.by_corpus[name][rng.permutation(C)]
-            after = candidates(picks(target, shuffled))
-            assert {key: after[key] for key in ZERO_SHOT} == {key: before[target][key] for key in ZERO_SHOT}
-            moved |= {key for key in ORACLES if after[key] != before[target][key]}
+            after = candidates(picks(target, {**statistics, name: statistics[name][rng.permutation(C)]}))
+            assert {key: after[key] for key in ZERO_SHOT} == {key: before[key] for key in ZERO_SHOT}
+            moved |= {key for key in ORACLES if after[key] != before[key]}
     assert moved == set(ORACLES)
 
 
-def test_a_candidate_without_a_score_is_refused(statistics: Statistics):
-    statistics.by_corpus["nl-test"][3] = 0
+def test_a_candidate_without_a_score_is_refused(picks, statistics: Corpora):
+    statistics["nl-test"][3] = 0
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="candidate 3 of the pool has no score"):
         picks("nl", statistics)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ("ranker.hidden=16", "ranker.hidden is 1024 there and 16 here"),
+        ("meta_split.draw=1", "meta_split.draw is 0 there and 1 here"),
+        ("targets=[nl, pt]", "targets is"),
+        ("ranker.resources.cpus=2", None),  # says where work runs, not what comes out
+        ("selection.bootstrap=300", None),  # is this stage's own
+    ],
+)
+def test_rankings_of_other_settings_are_refused(experiment_folder, statistics: Corpora, change: str, difference):
+    job = experiment_folder(statistics)
+    overrides = [*ROLES, f"storage={Path(job.store.root).parent}", f"name={Path(job.store.root).name}", change]
+    other = Job(load(None, overrides), job.store)
+    if difference is None:
+        selection.run(other)
+        return
+    with pytest.raises(MissingError, match=rf"rankings were made otherwise: {difference}.*lms_ray\.ranking"):
+        selection.run(other)
+
+
+def test_rankings_of_other_texts_are_refused(experiment_folder, statistics: Corpora):
+    job = experiment_folder(statistics)
+    rows = [CorpusRow(name, E, f"{name} changed", ()) for name in statistics]
+    encodings.write_corpora(job.store, rows)
+    with pytest.raises(MissingError, match=r"have changed since.*lms_ray\.ranking"):
+        selection.run(job)

@@ -53,6 +53,8 @@ def _content(experiment: Experiment, language: str, stem: str, people: list[tupl
         case "squad", _:
             copies = 30 if stem.startswith("xquad") else 1  # dev and test are parts of one file, far into it
             return json.dumps({"data": [{"title": "T", "paragraphs": list(_paragraphs(people * copies))}]})
+        case "tsv", _:
+            return "index_id\tcategory\ttext\n" + "".join(_topics(people))
         case _, "re":
             return "\n".join(json.dumps(record) for record in _relations(people)) + "\n"
         case _, _:
@@ -73,8 +75,21 @@ def _iob(experiment: Experiment, language: str, words: list[str]) -> Iterator[st
 def _paragraphs(people: list[tuple[str, str, bool]]) -> Iterator[dict[str, Any]]:
     for number, person in enumerate(people):
         context = " ".join(_sentence(*person)) + f" That is fact {number}."
-        answers = [{"text": person[1], "answer_start": context.index(person[1])}]
-        yield {"context": context, "qas": [{"id": f"q{number}", "question": "Where is it?", "answers": answers}]}
+        asked = [("Where is it?", person[1]), ("Who is it?", person[0])][: 1 + (number % 4 == 0)]
+        qas = [
+            {
+                "id": f"q{number}-{part}",
+                "question": question,
+                "answers": [{"text": answer, "answer_start": context.index(answer)}],
+            }
+            for part, (question, answer) in enumerate(asked)
+        ]
+        yield {"context": context, "qas": qas}
+
+
+def _topics(people: list[tuple[str, str, bool]]) -> Iterator[str]:
+    for number, person in enumerate(people):
+        yield f"{number}\t{'home' if person[2] else 'work'}\t{' '.join(_sentence(*person))}\n"
 
 
 def _relations(people: list[tuple[str, str, bool]]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from scipy.stats import kendalltau, rankdata
 from torch import nn
 from torch.nn import functional as F
 
-from lms_ray.settings.experiment import Ranker
+from lms_ray.settings.choosing import Ranker
 
 
 class ScoringNet(nn.Module):

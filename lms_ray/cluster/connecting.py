@@ -3,21 +3,26 @@
 import logging
 import math
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
 import torch
 
-from lms_ray.settings.experiment import Cluster, Resources
-from lms_ray.settings.loading import ConfigError
+from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.resources import Cluster, Resources
 
 # Read in the driver's process when Ray's libraries start there.
 ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # Tune needs the JSON file, not the CSV and TensorBoard ones
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress line instead of Tune's tables
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is KeyboardInterrupt, in the sweep too
 }
+ANSWER_WITHIN = 30.0  # seconds
 
 
 @contextmanager
@@ -29,12 +34,18 @@ def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
         stages: what one trial, actor or worker of each stage takes (`sweep=...`).
 
     Raises:
-        ConfigError: a local Ray can never run them. (A cluster may still grow.)
+        ConfigError: nobody answers at the address, or a local Ray can never run them. (A cluster may still grow.)
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
+    _require_answer(address)
     cpus = settings.cpus if address == "local" else None
-    ray.init(address=address, num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    try:
+        ray.init(
+            address=address, num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise _no_cluster(address, str(error).strip().splitlines()[0]) from error
     try:
         if address == "local":
             for stage, resources in stages.items():
@@ -47,6 +58,34 @@ def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Ask in another process, which can be given up: `ray.init` itself waits for minutes and hears no Ctrl-C."""
+    if address == "local":
+        return
+    if address.startswith("ray://"):
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_WITHIN).close()
+        except (OSError, ValueError, OverflowError) as error:
+            raise _no_cluster(address, str(error)) from None
+        return
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_WITHIN, check=False)
+    except subprocess.TimeoutExpired:
+        raise _no_cluster(address, f"no answer within {ANSWER_WITHIN:.0f} s") from None
+    if asked.returncode:
+        lines = (asked.stderr or asked.stdout).strip().splitlines() or ["the health check failed"]
+        raise _no_cluster(address, lines[-1])
+
+
+def _no_cluster(address: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"cluster.address: found {address!r}, where no Ray answers ({reason}); accepted are host:port of a running "
+        "cluster's head, ray://host:port, auto, or null for a local Ray (RAY_ADDRESS is used where it is set)"
+    )
 
 
 def fitting(resources: Resources) -> int:

@@ -1,337 +1,318 @@
-"""The texts of an experiment: which file holds which language and split, checked before any work starts."""
+"""The texts of an experiment: every set is read once, into a value that knows its content's hash.
+
+    corpora = read(experiment, TaggedSentence)
+    corpora.dev.examples, corpora.dev.digest
+
+Everything is read before any work starts, so that a broken or forgotten file stops the job at its beginning.
+"""
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import islice
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import combinations
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
-
-from lms_ray import tasks
-from lms_ray.data import DataError
-from lms_ray.data.examples import Pair
-from lms_ray.data.readers import ace, arguments, conllu, hub, iob, relations, squad
-from lms_ray.data.text import numbered_lines
-from lms_ray.settings.data import Data, Source
-from lms_ray.settings.experiment import Experiment, FineTune
-from lms_ray.tasks.base import NONE, Task
-from lms_ray.tasks.windows import Windows
+from lms_ray.data import DataError, groups, roles
+from lms_ray.data.examples import LabelledText, Pair
+from lms_ray.data.readers import Place, Records, find
+from lms_ray.data.text import exists, numbered_lines
+from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.experiment import Experiment
 
 log = logging.getLogger(__name__)
 
-UNLABELLED = "text"
-"""Split name of an unlabelled corpus."""
-KINDS: dict[str, hub.Kind] = {
-    "pos": "tags",
-    "ner": "entities",
-    "qa": "questions",
-    "re": "relations",
-    "arl": "arguments",
-}
-"""What a task's rows of a hub data set are read as."""
-
-
-@dataclass(frozen=True)
-class Schema:
-    """What the source's whole training set says about the task, whatever part of it is trained on."""
-
-    names: tuple[str, ...]
-    """Label names, sorted."""
-    type_pairs: frozenset[tuple[str, str]] | None
-    """Types between which a relation was seen; None where the data names no types."""
+TypePairs = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """One language's split, labelled or plain text."""
+    """Labelled examples of one language's split."""
 
-    task: str
     language: str
     split: str
-    data: Data
-    type_pairs: frozenset[tuple[str, str]] | None = None
-    """Pairs of other types are left out where no relation holds between them (paper, Appendix A.1)."""
-    words_of: str = "dev"
-    """The labelled split whose sentences an unlabelled corpus holds, where no text is configured."""
+    examples: Sequence[Any]
+    groups: Sequence[str]
+    """For each example the name of the group in which it is resampled; its translations have the same, see `groups`."""
 
     @property
     def name(self) -> str:
         """`de-dev`."""
         return f"{self.language}-{self.split}"
 
-    def examples(self) -> list[Any]:
-        """The labelled examples, all read.
+    def __len__(self) -> int:
+        return len(self.examples)
 
-        Raises:
-            DataError: files are missing or broken, or nothing is left of them.
-        """
-        source = self.data.where(self.language, self.split)
-        examples = self._taken()
-        task = tasks.get(self.task)
-        examples = [task.relabelled(example, self.data.labels) for example in examples]
-        if self.data.unrelated == "drop" and examples and isinstance(examples[0], Pair):
-            related = [pair for pair in examples if pair.labels]
-            log.info("%s: %d of %d pairs carry no relation, and are left out (data.unrelated: drop)",
-                     self.name, len(examples) - len(related), len(examples))  # fmt: skip
-            examples = related
-        elif self.type_pairs is not None:
-            possible = [pair for pair in examples if pair.labels or pair.types is None or pair.types in self.type_pairs]
-            log.info("%s: %d of %d pairs are of types that carry no relation in training, and left out",
-                     self.name, len(examples) - len(possible), len(examples))  # fmt: skip
-            examples = possible
-        if not examples:
-            raise DataError(f"{self.name}: no example is left of {source.pattern if source else self.data.hub}")
-        return examples
-
-    def shards(
-        self, task: Task, tokenizer: PreTrainedTokenizerBase, settings: FineTune, size: int
-    ) -> Iterator[Windows]:
-        """Tokenised shards of `size` examples; plain text is read as it is needed and may be larger than memory."""
-        if self.split == UNLABELLED:
-            for lines in _chunks(self.sentences(), size):
-                yield task.text_windows(lines, tokenizer, settings.max_length)
-        else:
-            for examples in _chunks(iter(self.examples()), size):
-                yield task.windows(examples, tokenizer, settings.max_length, settings.stride)
-
-    def sentences(self) -> Iterator[str]:
-        """Unlabelled sentences, read as they are needed: of a text file, or of a labelled split, each once.
-
-        Raises:
-            DataError: files are missing or broken, or there is no sentence.
-        """
-        if self.data.text:
-            yield from _lines(self.files()[0])
-            return
-        # Before any pair is left out, because which ones are depends on their labels.
-        labelled = replace(self, split=self.words_of)
-        number = None
-        for pair in labelled._taken():
-            if pair.sentence != number:
-                number = pair.sentence
-                yield " ".join(pair.words)
-
-    def check(self, task: Task) -> int:
-        """Read everything once, and count the examples.
-
-        Raises:
-            DataError: a file is missing, empty or broken, or a label is not of the task.
-        """
-        if self.split == UNLABELLED:
-            return sum(1 for _ in self.sentences())
-        examples = self.examples()
-        task.check(examples)
-        return len(examples)
-
+    @cached_property
     def digest(self) -> str:
         """Hash of the examples as they are read: the same data elsewhere, or read by other settings, has the same."""
-        return digest_of(self.sentences() if self.split == UNLABELLED else self.examples())
+        values = _values(type(self.examples[0]), without=())
+        return _digest(repr(values(example)) for example in self.examples)
 
-    def files(self) -> list[Path]:
-        """The files that hold the corpus; none for a data set of the hub.
+
+@dataclass(frozen=True)
+class Text:
+    """Unlabelled sentences of one language: of a file, which may be larger than memory, or of labelled records."""
+
+    language: str
+    source: Path | tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`de-text`."""
+        return f"{self.language}-{roles.UNLABELLED}"
+
+    def sentences(self) -> Iterator[str]:
+        """The sentences, read as they are needed.
 
         Raises:
-            DataError: a file is missing.
+            DataError: the file is missing, not UTF-8, or has no sentence.
         """
-        if self.split == UNLABELLED:
-            path = Path((self.data.text or "").replace("{lang}", self.language)).absolute()
-            if not path.is_file():
-                raise DataError(f"data.text: found no file {path}; accepted is one for every pivot and target")
-            return [path]
-        if self.data.format == "hub":
-            return []
-        if self.data.format == "ace":
-            return ace.files(self._path(), self.split, self.data.split_seed)
-        return [self._path()]
+        if not isinstance(self.source, Path):
+            yield from self.source
+            return
+        found = False
+        for _, line in numbered_lines(self.source):
+            if line.strip():
+                found = True
+                yield line.strip()
+        if not found:
+            raise DataError(f"{self.source}: found no sentence")
 
-    def _taken(self) -> list[Any]:
-        """Examples as they are read, within the configured range and limit."""
-        source = self.data.where(self.language, self.split)
-        return _within(self._read(), source, getattr(self.data.limit, self.split))
+    def __len__(self) -> int:
+        return self._scanned[0]
 
-    def _read(self) -> list[Any]:
-        if self.data.format == "hub":
-            wanted, layout = self._hub(), self.data.layout(self.language)
-            return hub.read(
-                KINDS[self.task],
-                wanted.path,
-                wanted.name,
-                wanted.splits[self.split],
-                wanted.columns,
-                self.language,
-                wanted.revision,
-                iob.converts(layout.scheme, layout.illegal),
-            )
-        path = self._path()
-        match self.data.format, self.task:
-            case "conllu", _:
-                return conllu.read(path)
-            case "iob", _:
-                return iob.read(path, **self.data.layout(self.language).model_dump())
-            case "squad", _:
-                return squad.read(path, self.language)
-            case "jsonl", "re":
-                return relations.read(path)
-            case "jsonl", _:
-                return arguments.read(path)
-            case "ace", "re":
-                return ace.read_relations(path, self.split, self.data.split_seed)
-            case "ace", _:
-                return ace.read_arguments(path, self.split, self.data.split_seed)
-        raise AssertionError(f"no reader for {self.data.format}")
+    @property
+    def digest(self) -> str:
+        """Hash of the sentences."""
+        return self._scanned[1]
 
-    def _hub(self) -> Any:
-        wanted = self.data.data_set(self.language)
-        if wanted is None or self.split not in wanted.splits:
-            raise self._absent("hub")
-        return wanted
+    @cached_property
+    def _scanned(self) -> tuple[int, str]:
+        count = 0
 
-    def _path(self) -> Path:
-        """The one file (for `ace`, folder) of the split."""
-        source = self.data.where(self.language, self.split)
-        if source is None:
-            raise self._absent("files")
-        root = Path(self.data.root or "").absolute()
-        found = sorted(root.glob(source.pattern))
-        if len(found) != 1:
-            names = ", ".join(str(path.relative_to(root)) for path in found) or "none"
-            raise DataError(f"{root}/{source.pattern}: found {names}; accepted is exactly one for {self.name}")
-        return found[0]
+        def counted() -> Iterator[str]:
+            nonlocal count
+            for sentence in self.sentences():
+                count += 1
+                yield repr(sentence)
 
-    def _absent(self, key: str) -> DataError:
-        return DataError(f"data.{key}: names no {self.split} set of {self.language}, which is needed")
+        digest = _digest(counted())
+        return count, digest
 
 
-def digest_of(examples: Iterable[Any]) -> str:
-    """Hash of examples or sentences, whatever the place where they were read."""
-    total = hashlib.sha256()
-    for example in examples:
-        content = example if isinstance(example, str) else replace(example, where="")
-        total.update(f"{content!r}\n".encode())
-    return total.hexdigest()
+@dataclass(frozen=True)
+class Corpora:
+    """Everything that an experiment reads."""
+
+    names: tuple[str, ...]
+    """Label names of the source's whole training set, whatever part of it is trained on, sorted; none where candidates
+    are brought."""
+    training: tuple[Corpus, ...]
+    """What candidates are fine-tuned on; empty where they are brought."""
+    labelled: tuple[Corpus, ...]
+    """Labelled sets that are passed through every candidate; the source's dev set is the first."""
+    texts: tuple[Text, ...]
+    """Unlabelled text that is passed through every candidate."""
+
+    @property
+    def dev(self) -> Corpus:
+        """The source's dev set, on which En-Dev chooses."""
+        return self.labelled[0]
+
+    @property
+    def encoded(self) -> tuple[Corpus | Text, ...]:
+        """Everything that is passed through every candidate."""
+        return (*self.labelled, *self.texts)
 
 
-def schema(experiment: Experiment) -> Schema:
-    """Label names and types of the source's training set.
+def check_settings(experiment: Experiment, example: type) -> None:
+    """Refuse settings of `data` that do not fit a task's kind of examples.
 
     Raises:
-        DataError: it is missing, empty or broken.
+        ConfigError: names the key, what was found and what is accepted.
     """
-    files = Corpus(experiment.task, experiment.source, "train", experiment.data).files()
-    stamps = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
-    return _schema(experiment.task, experiment.source, experiment.data.model_dump_json(), stamps)
+    data, task = experiment.data, experiment.task
+    find("conllu" if data.format == "toy" else data.format, example)
+    if data.labels and not example.labelled:  # type: ignore[attr-defined]
+        raise ConfigError(
+            f"data.labels: found labels for task {task}, whose examples have none; accepted is to leave it out"
+        )
+    if data.texts and example is not LabelledText:
+        raise ConfigError(
+            f"data.texts: found columns for task {task}; accepted is to leave it out, as it has no such files"
+        )
+    if data.unrelated == "drop" and not issubclass(example, Pair):
+        raise ConfigError(
+            f"data.unrelated: found 'drop' for task {task}; accepted is keep, as its examples are no pairs"
+        )
 
 
-@lru_cache(maxsize=4)
-def _schema(task_name: str, language: str, data: str, stamps: tuple[tuple[str, int, int], ...]) -> Schema:
-    """The schema of files as they are now (`stamps`): it is asked for once for every corpus."""
-    whole = Data.model_validate_json(data)
-    whole = whole.model_copy(update={"limit": whole.limit.model_copy(update={"train": None})})
-    task = tasks.get(task_name)
-    examples = Corpus(task_name, language, "train", whole).examples()
-    names = {name for example in examples for name in task.names(example)} - {NONE}
-    pairs = [example for example in examples if isinstance(example, Pair) and example.types]
-    types = frozenset(pair.types for pair in pairs if pair.labels and pair.types) if pairs else None
-    return Schema(tuple(sorted(names)), types)
+def read(experiment: Experiment, example: type) -> Corpora:
+    """Read every set that an experiment names, once.
 
-
-def task_of(experiment: Experiment) -> Task:
-    """The experiment's task, with a head for the labels of its training set."""
-    empty = tasks.get(experiment.task)
-    return tasks.get(experiment.task, empty.outputs(schema(experiment).names))
-
-
-def training(experiment: Experiment) -> list[Corpus]:
-    """What the candidates are fine-tuned on: the source's training set, and the pivots' dev sets if so configured."""
-    corpora = [_labelled(experiment, experiment.source, "train")]
-    if experiment.train_on == "source+pivots":
-        corpora += [_labelled(experiment, pivot, "dev") for pivot in experiment.pivots]
-    return corpora
-
-
-def source_dev(experiment: Experiment) -> Corpus:
-    """The source's dev set, on which En-Dev chooses."""
-    return _labelled(experiment, experiment.source, "dev")
-
-
-def encoded(experiment: Experiment) -> list[Corpus]:
-    """Everything that is passed through every candidate.
-
-    Dev sets of all languages, test sets of the targets (and of the pivots, where the candidates were fine-tuned on
-    their dev sets), and the text of pivots and targets where features come from other text.
-    """
-    tested = experiment.targets if experiment.pivot_split == "dev" else experiment.pivots + experiment.targets
-    corpora = [_labelled(experiment, language, "dev") for language in experiment.languages]
-    corpora += [_labelled(experiment, language, "test") for language in tested]
-    return corpora + [
-        Corpus(experiment.task, language, UNLABELLED, experiment.data, words_of=_seen_split(experiment, language))
-        for language in dict.fromkeys(experiment.pivots + experiment.targets)
-        if _has_own_text(experiment)
-    ]
-
-
-def feature_split(experiment: Experiment, language: str) -> str:
-    """The split whose words describe a candidate in a language: text, or a labelled set that no one trained on."""
-    return UNLABELLED if _has_own_text(experiment) else _seen_split(experiment, language)
-
-
-def _has_own_text(experiment: Experiment) -> bool:
-    """Whether features come from other corpora than the labelled ones.
-
-    For pairs they always do: which pairs of a sentence there are depends on the labels, its words do not.
-    """
-    return experiment.data.text is not None or experiment.task in ("re", "arl")
-
-
-def _seen_split(experiment: Experiment, language: str) -> str:
-    return experiment.pivot_split if language in experiment.pivots else "dev"
-
-
-def check(experiment: Experiment, task: Task) -> dict[str, int]:
-    """Read everything once, so that a broken file stops the job before any work; the examples of each corpus by name.
+    Args:
+        experiment: which sets, and where they are.
+        example: kind of examples that its task takes.
 
     Raises:
-        DataError: a file is missing, empty or broken, or has labels that the training set does not.
+        ConfigError: a setting does not fit the kind of examples.
+        DataError: a file is missing, empty or broken; a set has no label at all; two sets hold the same records.
     """
-    trained_on = [] if experiment.sweep.checkpoints else training(experiment)
-    return {corpus.name: corpus.check(task) for corpus in [*trained_on, *encoded(experiment)]}
+    check_settings(experiment, example)
+    data = experiment.data
+    read_set = find(data.format, example)
+    judged_by_types = issubclass(example, Pair) and data.unrelated == "keep"
+    is_brought = experiment.sweep.checkpoints is not None
+    seen: Counter[str] = Counter()
+    names: set[str] = set()
+    type_pairs: TypePairs | None = None
+    taken: dict[tuple[str, str], Records] = {}
+    if not is_brought or judged_by_types:  # first: it decides which pairs of the other sets are possible
+        place = Place(data, experiment.source, "train")
+        records = read_set(place)
+        taken[experiment.source, "train"] = _taken(place, records, data.limit.train)
+        whole = _relabelled(_taken(place, records, None).examples, data.labels, seen)
+        names = set() if is_brought else {name for one in whole for name in one.names}
+        type_pairs = _related_types(whole) if judged_by_types else None
+    trained_on = [] if is_brought else roles.training(experiment)
+    encoded = roles.labelled(experiment)
+    wanted = list(dict.fromkeys([*trained_on, *encoded]))
+    for language, split in wanted:
+        if (language, split) not in taken:
+            place = Place(data, language, split)
+            taken[language, split] = _taken(place, read_set(place), getattr(data.limit, split))
+    examples = {key: _examples(key, taken[key], experiment, type_pairs, seen) for key in wanted}
+    unused = [name for name in data.labels if not seen[name]]
+    if unused:
+        log.warning("data.labels: no example carries %s; these mappings change nothing", ", ".join(unused))
+    in_groups = groups.named({"-".join(key): of_set for key, of_set in examples.items()})
+    corpora = {key: Corpus(*key, of_set, in_groups["-".join(key)]) for key, of_set in examples.items()}
+    _refuse_shared(list(corpora.values()))
+    texts = tuple(_text(language, experiment, taken) for language in roles.unlabelled(experiment, example))
+    _refuse_shared_text(texts)
+    return Corpora(
+        names=tuple(sorted(names)),
+        training=tuple(corpora[key] for key in trained_on),
+        labelled=tuple(corpora[key] for key in encoded),
+        texts=texts,
+    )
 
 
-def _labelled(experiment: Experiment, language: str, split: str) -> Corpus:
-    judges = experiment.task in ("re", "arl") and experiment.data.unrelated == "keep"
-    type_pairs = schema(experiment).type_pairs if judges else None
-    return Corpus(experiment.task, language, split, experiment.data, type_pairs)
-
-
-def _within(examples: list[Any], source: Source | None, limit: int | None) -> list[Any]:
-    """The records that a range and a limit leave; the pairs of a sentence are one record."""
+def _taken(place: Place, records: Records, limit: int | None) -> Records:
+    """Records of a set within its configured range and a limit; the pairs of a sentence are one record."""
+    source = place.data.where(place.language, place.split)
     start, stop = (source.start or 0, source.stop) if source else (0, None)
     if limit is not None:
         stop = start + limit if stop is None else min(stop, start + limit)
-    if examples and isinstance(examples[0], Pair):
-        return [pair for pair in examples if pair.sentence >= start and (stop is None or pair.sentence < stop)]
-    return examples[start:stop]
+    if records.sentences is None:
+        taken = Records(records.examples[start:stop])
+    else:
+        sentences = records.sentences[start:stop]
+        inside = [pair for pair in records.examples if start <= pair.sentence < start + len(sentences)]
+        taken = Records(inside, sentences)
+    if not taken.examples:
+        raise DataError(f"{place.name}: no example is left of {source.pattern if source else 'its data set'}")
+    return taken
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Sentences of a text file.
+def _examples(
+    key: tuple[str, str], taken: Records, experiment: Experiment, type_pairs: TypePairs | None, seen: Counter[str]
+) -> list[Any]:
+    """The examples of a set as the task takes them.
 
     Raises:
-        DataError: not UTF-8, or no sentence in it.
+        DataError: none is left, or none of them has a label.
     """
-    found = False
-    for _, line in numbered_lines(path):
-        if line.strip():
-            found = True
-            yield line.strip()
-    if not found:
-        raise DataError(f"{path}: found no sentence")
+    name = "-".join(key)
+    examples = _relabelled(taken.examples, experiment.data.labels, seen)
+    if experiment.data.unrelated == "drop":
+        examples = [pair for pair in examples if pair.labels]
+        log.info("%s: %d of %d pairs carry no relation, and are left out (data.unrelated: drop)",
+                 name, len(taken.examples) - len(examples), len(taken.examples))  # fmt: skip
+    elif type_pairs is not None:
+        examples = [pair for pair in examples if pair.labels or pair.types is None or pair.types in type_pairs]
+        log.info("%s: %d of %d pairs are of types that carry no relation in training, and left out",
+                 name, len(taken.examples) - len(examples), len(taken.examples))  # fmt: skip
+    if not examples:
+        raise DataError(f"{name}: no example is left of {len(taken.examples)} that were read")
+    if examples[0].labelled and not any(example.names for example in examples):
+        raise DataError(
+            f"{name}: found no label in {len(examples)} examples, the first at {examples[0].where}; "
+            "accepted is a set in which some carry one"
+        )
+    return examples
 
 
-def _chunks(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    while chunk := list(islice(items, size)):
-        yield chunk
+def _relabelled(examples: Sequence[Any], mapping: dict[str, str], seen: Counter[str]) -> list[Any]:
+    """The examples with their labels mapped; `seen` counts their names before that."""
+    if mapping:
+        seen.update(name for example in examples for name in example.names)
+    return [example.relabelled(mapping) for example in examples]  # without a mapping too: a label `O` is none
+
+
+def _related_types(pairs: Sequence[Pair]) -> TypePairs | None:
+    """Types between which a relation was seen (paper, Appendix A.1); None where the data names no types."""
+    typed = [pair for pair in pairs if pair.types]
+    return frozenset(pair.types for pair in typed if pair.labels and pair.types) if typed else None
+
+
+def _text(language: str, experiment: Experiment, taken: dict[tuple[str, str], Records]) -> Text:
+    if experiment.data.text is None:  # before any pair is left out, because which ones are depends on their labels
+        sentences = taken[language, roles.seen_split(experiment, language)].sentences or ()
+        return Text(language, tuple(" ".join(words) for words in sentences if words))
+    path = Path(experiment.data.text.replace("{lang}", language)).absolute()
+    if not exists(path):
+        raise DataError(f"data.text: found no file {path}; accepted is one for every pivot and target")
+    return Text(language, path)
+
+
+def _refuse_shared(corpora: Sequence[Corpus]) -> None:
+    """Refuse two sets that hold the same records: a forgotten `{split}` or `{lang}`, overlapping ranges, a copy."""
+    set_of_place: dict[str, str] = {}
+    for corpus in corpora:
+        for example in corpus.examples:
+            other = set_of_place.setdefault(example.where, corpus.name)
+            if other != corpus.name and example.where:
+                raise DataError(
+                    f"{corpus.name} and {other} both hold {example.where}; accepted are sets without common records "
+                    "(do their ranges overlap, or is {lang} or {split} missing?)"
+                )
+    contents = {corpus.name: _content(corpus.examples) for corpus in corpora}
+    for (one, content), (other, others) in combinations(contents.items(), 2):
+        if content in others or others in content:
+            raise DataError(
+                f"{one} and {other} hold the same examples, though in different places; accepted are different ones "
+                "for every language and split (is one file a copy of the other?)"
+            )
+
+
+def _content(examples: Sequence[Any]) -> bytes:
+    """What is said, example after example, whatever it is named and in whatever language it is said to be."""
+    values = _values(type(examples[0]), without=("id", "language", "paragraph", "sentence"))
+    return array("q", (hash(values(example)) for example in examples)).tobytes()
+
+
+def _refuse_shared_text(texts: Sequence[Text]) -> None:
+    language_of: dict[str, str] = {}
+    for text in texts:
+        other = language_of.setdefault(text.digest, text.language)
+        if other != text.language:
+            raise DataError(f"{text.name} and {other}-text hold the same text; accepted is each language's own")
+
+
+def _values(example: type, without: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """Values of an example's fields, but for those named and its place."""
+    return attrgetter(*(field.name for field in fields(example) if field.compare and field.name not in without))
+
+
+def _digest(lines: Iterable[str]) -> str:
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(f"{line}\n".encode())
+    return total.hexdigest()

@@ -1,45 +1,75 @@
 """JSON lines: one object on each line, and the parts that objects of different layouts have in common."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from reprlib import repr as short
+from typing import Any
 
 from lms_ray.data import DataError
 from lms_ray.data.text import numbered_lines
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # not where the backslash is escaped itself
 
-def records(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    """Objects of a file in its order, each with its place, "path:line"; blank lines are skipped.
+
+def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Objects of a file in its order, each with its place, "path:line", and an id of its own.
 
     Raises:
-        DataError: not UTF-8, a line that is no JSON object, an id that is missing, no string or there twice, half of a
-            surrogate pair in the text.
+        DataError: as `objects`; an id that is missing, no string or there twice.
     """
-    lines_of_ids: dict[str, int] = {}
-    for number, line in numbered_lines(path):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}: not JSON: {error.msg} at character {error.pos}") from None
+    lines_of_ids: dict[str, str] = {}
+    for where, record in objects(path):
         (identifier,) = fields(record, ("id",), where)
         if not isinstance(identifier, str):
             raise DataError(f"{where}: found id {short(identifier)}; accepted is a string")
         if identifier in lines_of_ids:
-            raise DataError(f"{where}: found id {identifier!r} of line {lines_of_ids[identifier]} again")
-        lines_of_ids[identifier] = number
-        if "\\u" in line:
-            try:
-                json.dumps(record, ensure_ascii=False).encode()
-            except UnicodeEncodeError:  # now and with its line, rather than later in a tokenizer
-                raise DataError(f"{where}: found half of a surrogate pair; accepted is whole characters") from None
+            raise DataError(f"{where}: found id {short(identifier)} of line {lines_of_ids[identifier]} again")
+        lines_of_ids[identifier] = where.rpartition(":")[2]
         yield where, record
 
 
-def fields(record: object, keys: tuple[str, ...], where: str) -> tuple[object, ...]:
+def objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Objects of a file in its order, each with its place, "path:line"; blank lines are skipped.
+
+    Raises:
+        DataError: not UTF-8, a line that is no JSON object, NUL or half of a surrogate pair in the text.
+    """
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        record = parse(line, path, number)
+        if not isinstance(record, dict):
+            raise DataError(f"{where}: found {short(record)}; accepted is an object")
+        if "\\u" in line:
+            _refuse_odd_characters(record, line, where)
+        yield where, record
+
+
+def parse(text: str, path: Path, first_line: int = 1) -> Any:
+    """The value of a JSON text that begins in this line of a file.
+
+    Raises:
+        DataError: it is no JSON, or nested too deeply, or holds NaN, Infinity or a number of thousands of digits.
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise DataError(f"{path}:{line}: found no JSON at column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise DataError(f"{path}:{first_line}: found JSON that is nested too deeply to be read") from None
+    except ValueError as error:
+        raise DataError(f"{path}:{first_line}: found no JSON: {str(error).split(';')[0]}") from None
+
+
+def fields(record: object, keys: tuple[str, ...], where: str) -> tuple[Any, ...]:
     """Values of a record's keys.
 
     Raises:
@@ -87,3 +117,13 @@ def span(first: object, last: object, size: int, where: str) -> tuple[int, int]:
     raise DataError(
         f"{where}: found words {short(first)} to {short(last)}; accepted are positions from 0 to {size - 1}, in order"
     )
+
+
+def _refuse_odd_characters(record: object, line: str, where: str) -> None:
+    """Now and with their line, rather than later in a tokenizer."""
+    if _NUL.search(line):
+        raise DataError(f"{where}: found NUL; accepted is text")
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{where}: found half of a surrogate pair; accepted is whole characters") from None

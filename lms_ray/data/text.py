@@ -1,39 +1,56 @@
 r"""Text files as every reader takes them: UTF-8, with or without a byte-order mark; a line ends at `\n` or `\r\n`."""
 
 import codecs
+import re
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lms_ray.data import DataError
+
+_SENTENCE_ID = re.compile(r"#\s*sent_id\s*=\s*(\S+)")
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file.
+
+    Raises:
+        DataError: there is something else, or what is there cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:  # ValueError: NUL in a path
+        raise _unreadable(path, error) from None
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise DataError(f"{path}: found {what}; accepted is a file")
+    return True
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines of a file without their ends, each with its number from 1.
 
     Raises:
-        DataError: there is no such file, or a line is not UTF-8.
+        DataError: the file is not there or cannot be read, or a line is not UTF-8 or holds NUL.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: found no such file")
-    with path.open("rb") as file:
+    with _opened(path) as file:
         for number, raw in enumerate(file, start=1):
-            yield number, _decode(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw, f"{path}:{number}")
+            line = _decoded(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw, path, number)
+            yield number, line.rstrip("\r\n")
 
 
 def whole(path: Path) -> str:
     """A file's text as it is, but for a byte-order mark.
 
     Raises:
-        DataError: there is no such file, or it is not UTF-8.
+        DataError: the file is not there or cannot be read, is not UTF-8 or holds NUL.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: found no such file")
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: not UTF-8: {error.reason} at byte {error.start}") from None
+    with _opened(path) as file:
+        return _decoded(file.read().removeprefix(codecs.BOM_UTF8), path, 1)
 
 
 def blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
@@ -49,8 +66,35 @@ def blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
         yield block
 
 
-def _decode(raw: bytes, where: str) -> str:
+def sentence_id(comment: str) -> str:
+    """The id that a comment such as `# sent_id = n01001` gives its sentence; empty for other comments."""
+    named = _SENTENCE_ID.match(comment)
+    return named[1] if named else ""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    if not exists(path):
+        raise DataError(f"{path}: found no such file")
     try:
-        return raw.decode().rstrip("\r\n")
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    reason = getattr(error, "strerror", None) or error
+    return DataError(f"{str(path)[:300]}: cannot be read: {reason}")
+
+
+def _decoded(raw: bytes, path: Path, first_line: int) -> str:
+    try:
+        text = raw.decode()
     except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8: {error.reason} at byte {error.start}") from None
+        line = first_line + raw.count(b"\n", 0, error.start)
+        raise DataError(f"{path}:{line}: not UTF-8: {error.reason} at byte {error.start}") from None
+    if "\0" in text:
+        line = first_line + text.count("\n", 0, text.index("\0"))
+        raise DataError(f"{path}:{line}: found NUL, which no text holds (is the file damaged, or in UTF-16?)")
+    return text

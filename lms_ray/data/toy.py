@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from lms_ray.settings import languages
-from lms_ray.settings.experiment import seed_for
+from lms_ray.settings.hashing import seed_for
 
 VERSION = 1  # raise it whenever what is written changes: caches carry it in their names
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from lms_ray.settings.experiment import Encode
+from lms_ray.settings.models import Encode
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.windows import Batch, Windows, by_length, pad
 
@@ -24,8 +24,6 @@ class Encoded:
     """Sum over examples of the [CLS] vector (an example's is the mean over its windows), float64."""
     statistics_ES: np.ndarray
     """Example statistics, float64."""
-    group_E: np.ndarray | None
-    """Examples that are resampled together share a number; None where each is alone."""
 
     @property
     def examples(self) -> int:
@@ -57,7 +55,7 @@ def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encod
             cls_sum_H += torch.from_numpy(share_W[chosen_B]).to(device) @ cls_BH
             for window, predicted in zip(chosen_B, task.predict(output, batch).cpu().numpy(), strict=True):
                 predicted_W[window] = predicted
-    return Encoded(cls_sum_H.cpu().numpy(), task.count(windows, predicted_W), windows.group_E)
+    return Encoded(cls_sum_H.cpu().numpy(), task.count(windows, predicted_W))
 
 
 def model_inputs(model: PreTrainedModel, task: Task, batch: Batch) -> dict[str, torch.Tensor]:

@@ -1,32 +1,32 @@
 """The multilingual encoder that every candidate starts from: configuration, weights and tokenizer."""
 
 import hashlib
-from collections.abc import Container, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 import transformers
-from huggingface_hub import list_repo_files
-from tokenizers import pre_tokenizers
+from huggingface_hub import snapshot_download
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from lms_ray.settings.experiment import content_hash
-from lms_ray.settings.loading import ConfigError
+from lms_ray.models import folders
+from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.hashing import content_hash
+from lms_ray.tasks.pretrained import first_line, from_pretrained, some
 
 transformers.logging.set_verbosity_error()  # heads and poolers that a checkpoint lacks or has too many are expected
 transformers.logging.disable_progress_bar()
+
+SETTINGS = ("*.json", "*.txt", "*.model")
+"""Files of a model of the hub without its weights: configuration and tokenizer."""
+SAFE_WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors")
+PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model-*-of-*.bin")
 
 
 @dataclass(frozen=True)
@@ -41,32 +41,30 @@ class Encoder:
     """sha256 over configuration, weights and vocabulary."""
 
 
-def load(name: str, special_tokens: Sequence[str] = (), allow_pickled: Container[str] = ()) -> Encoder:
+def load(name: str, special_tokens: Sequence[str] = (), allow_pickled: Sequence[str] = ()) -> Encoder:
     """Load an encoder by Hugging Face name or from a folder.
 
     Args:
         name: of the encoder.
         special_tokens: sub-words that the task adds to its tokenizer.
-        allow_pickled: names whose weights may be read from a pickled file.
+        allow_pickled: names, folders or patterns of them, whose weights may be read from a pickled file.
 
     Raises:
-        ConfigError: there is no such model, its weights are pickled, or its tokenizer cannot do what is needed.
+        ConfigError: there is no such model, its weights are pickled or incomplete, a file is broken, or its tokenizer
+            cannot do what is needed.
     """
-    config = load_config(name)
-    tokenizer = load_tokenizer(name)
+    may_be_pickled = folders.is_named(name, allow_pickled)
+    with _read(name, weights=True, may_be_pickled=may_be_pickled) as folder:
+        config = folders.load_config(folder)
+        tokenizer = folders.load_tokenizer(folder)
+        model, absent = from_pretrained(AutoModel, folder, folders.uses_safetensors(folder, may_be_pickled))
+        lacking = [key for key in absent if "pooler" not in key]
+        if lacking:
+            raise ValueError(f"it lacks {some(lacking)} of {type(model).__name__}")
+        folders.require_embeddings(model, tokenizer)
     tokenizer.add_tokens(list(special_tokens), special_tokens=True)
-    try:
-        model, report = AutoModel.from_pretrained(
-            name,
-            dtype=torch.float32,
-            use_safetensors=uses_safetensors(name, name in allow_pickled),
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError) as error:
-        raise _not_accepted(name, error) from error
-    # What the files lack (a pooler) was drawn at random; no candidate uses it, and the digest must not see it.
-    weights = {key: tensor.numpy() for key, tensor in model.state_dict().items() if key not in report["missing_keys"]}
+    # A pooler that the files lack was drawn at random; no candidate uses it, and the digest must not see it.
+    weights = {key: tensor.numpy() for key, tensor in model.state_dict().items() if key not in absent}
     return Encoder(config, weights, tokenizer, _digest(config, weights, tokenizer))
 
 
@@ -76,59 +74,42 @@ def load_config(name: str) -> PretrainedConfig:
     Raises:
         ConfigError: there is no such model.
     """
-    try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _not_accepted(name, error) from error
+    with _read(name) as folder:
+        return folders.load_config(folder)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """Only an encoder's tokenizer.
 
     Raises:
-        ConfigError: there is none, it does not say which sub-word belongs to which word, or it has no [CLS].
+        ConfigError: there is none, or it cannot do what is needed.
     """
+    with _read(name) as folder:
+        return folders.load_tokenizer(folder)
+
+
+@contextmanager
+def _read(name: str, weights: bool = False, may_be_pickled: bool = False) -> Iterator[Path]:
+    """The folder of an encoder, one of the hub from its cache; what is wrong with it is said of the key `encoder`."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        yield Path(name) if Path(name).is_dir() else _from_hub(name, weights, may_be_pickled)
     except (OSError, ValueError) as error:
-        raise _not_accepted(name, error) from error
-    if not tokenizer.is_fast:
-        raise ConfigError(f"encoder: {name!r} has no fast tokenizer, which knows which sub-word belongs to which word")
-    if tokenizer.cls_token_id is None or tokenizer.cls_token_id not in tokenizer("a")["input_ids"]:
         raise ConfigError(
-            f"encoder: the tokenizer of {name!r} puts no [CLS] (or <s>) into a text, which is the feature"
-        )
-    if tokenizer.pad_token_id is None:
-        raise ConfigError(f"encoder: the tokenizer of {name!r} has no padding token")
-    _begin_words_with_a_space(tokenizer)
-    words, together = ["So", "Ada", "lives"], "So Ada lives"
-    if tokenizer(words, is_split_into_words=True)["input_ids"] != tokenizer(together)["input_ids"]:
-        raise ConfigError(f"encoder: the tokenizer of {name!r} reads a sentence's words otherwise than the sentence")
-    return tokenizer
+            f"encoder: found {name!r}; accepted is a Hugging Face model name or folder with safetensors, or one that "
+            f"allow_pickled names ({first_line(error)})"
+        ) from error
 
 
-def _begin_words_with_a_space(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Byte-level tokenizers (ModernBERT, RoBERTa) mark a word's beginning by the space before it.
+def _from_hub(name: str, weights: bool, may_be_pickled: bool) -> Path:
+    """The folder in the hub's cache, downloaded as far as it is needed; the hub need not answer for what is cached."""
 
-    Given word by word it would be missing, and each word would look like the inside of another one.
-    """
-    parts: Any = tokenizer.backend_tokenizer.pre_tokenizer
-    for part in list(parts) if hasattr(parts, "__getitem__") else [parts]:  # a sequence of several
-        if isinstance(part, pre_tokenizers.ByteLevel):
-            part.add_prefix_space = True
+    def cached(*patterns: str) -> Path:
+        return Path(snapshot_download(name, allow_patterns=[*SETTINGS, *patterns], ignore_patterns=["*/*"]))
 
-
-def uses_safetensors(name: str, may_be_pickled: bool) -> bool:
-    """Whether weights are read from safetensors: always, but where they may be pickled and are only so there.
-
-    `transformers` reads pickled files with `weights_only`, which runs no code of theirs.
-    """
-    if not may_be_pickled:
-        return True
-    folder = Path(name)
-    if folder.is_dir():
-        return any(folder.glob("*.safetensors"))
-    return any(file.endswith(".safetensors") for file in list_repo_files(name))
+    folder = cached(*SAFE_WEIGHTS) if weights else cached()
+    if may_be_pickled and weights and not any(folder.glob("*.safetensors")):
+        folder = cached(*PICKLED_WEIGHTS)
+    return folder
 
 
 def check_length(max_length: int, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -160,16 +141,10 @@ def longest(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int
     return min(tokenizer.model_max_length, positions)
 
 
-def _not_accepted(name: str, error: Exception) -> ConfigError:
-    reason = str(error).strip().splitlines()[0]
-    return ConfigError(
-        f"encoder: found {name!r}; accepted is a Hugging Face model name or folder with safetensors, or one that "
-        f"allow_pickled names ({reason})"
-    )
-
-
 def load_weights(model: PreTrainedModel, encoder: Encoder) -> None:
     """Give a model with a task head the encoder's weights, and room for the task's sub-words; the head keeps its own.
+
+    A pooler that the encoder lacks is left as it was drawn, with the head that reads it.
 
     Raises:
         ValueError: the model needs weights that the encoder does not have.
@@ -177,10 +152,12 @@ def load_weights(model: PreTrainedModel, encoder: Encoder) -> None:
     weights = {key: torch.from_numpy(array) for key, array in encoder.weights.items()}
     with torch.no_grad():
         absent = model.base_model.load_state_dict(weights, strict=False).missing_keys
+    absent = [key for key in absent if not key.startswith("pooler.")]  # part of a head, wherever transformers puts it
     if absent:
         raise ValueError(f"the encoder has no weights for {', '.join(absent[:5])} ({len(absent)} in all)")
-    if len(encoder.tokenizer) > cast(nn.Embedding, model.get_input_embeddings()).num_embeddings:
-        model.resize_token_embeddings(len(encoder.tokenizer), mean_resizing=False)
+    size = folders.vocabulary_size(encoder.tokenizer)
+    if size > cast(nn.Embedding, model.get_input_embeddings()).num_embeddings:
+        model.resize_token_embeddings(size, mean_resizing=False)
 
 
 def _digest(config: PretrainedConfig, weights: dict[str, np.ndarray], tokenizer: PreTrainedTokenizerBase) -> str:

@@ -4,21 +4,28 @@ An epoch's randomness (data order, dropout) is drawn from the seed and the epoch
 interrupted and resumed is the one that was not: bit for bit on a CPU, on a GPU up to the order of its atomic sums.
 """
 
+import logging
 import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 
 from lms_ray.models import encoder as encoders
 from lms_ray.models.encode import model_inputs
 from lms_ray.models.encoder import Encoder
-from lms_ray.settings.experiment import Candidate, FineTune, seed_for
+from lms_ray.settings.candidates import Candidate
+from lms_ray.settings.hashing import seed_for
+from lms_ray.settings.models import FineTune
 from lms_ray.tasks.base import Task
-from lms_ray.tasks.windows import Batch, Windows, pad, shuffled
+from lms_ray.tasks.pretrained import some
+from lms_ray.tasks.windows import IGNORE, Windows, pad, shuffled
+
+log = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -51,7 +58,10 @@ class FineTuner:
         self.device = device
         self.tokenizer = encoder.tokenizer
         self.seeds = (seed, asdict(candidate))
-        self.epoch = 0
+        self.losses: list[float] = []
+        """Mean loss of each epoch."""
+        self.unlabelled = 0
+        """Batches without any label, so far."""
         torch.manual_seed(seed_for(*self.seeds, "head"))
         self.model = cast(Any, task.build(encoder.config))  # the types of PreTrainedModel.to accept no device
         encoders.load_weights(self.model, encoder)
@@ -60,21 +70,42 @@ class FineTuner:
         self.steps_per_epoch = math.ceil(len(train) / candidate.batch_size)
 
     @property
+    def epoch(self) -> int:
+        """Epochs that are done."""
+        return len(self.losses)
+
+    @property
     def is_finished(self) -> bool:
         """Whether all epochs are done."""
         return self.epoch >= self.candidate.epochs
 
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss or a weight is not finite: such a model predicts nothing, and its features are NaN."""
+        finite = (bool(parameter.isfinite().all()) for parameter in self.model.parameters())
+        return not (all(map(math.isfinite, self.losses)) and all(finite))
+
     def train_epoch(self) -> float:
-        """One pass over the training data; the mean loss of its steps."""
+        """One pass over the training data; the mean loss of its steps.
+
+        A batch that carries no label (the inner windows of one long word) has no loss and no gradient: its step is left
+        out, and the learning rate goes on as if it had been made.
+        """
         rng = np.random.default_rng(seed_for(*self.seeds, "order", self.epoch))
         torch.manual_seed(seed_for(*self.seeds, "dropout", self.epoch))
         self.model.train()
         loss_sum = torch.zeros((), device=self.device)
-        step = self.epoch * self.steps_per_epoch
-        for chosen_B in shuffled(self.train, self.candidate.batch_size, rng):
+        unlabelled = 0
+        for step, chosen_B in enumerate(
+            shuffled(self.train, self.candidate.batch_size, rng), self.epoch * self.steps_per_epoch
+        ):
             batch = pad(self.train, chosen_B, self.tokenizer.pad_token_id)
+            targets = self.task.targets(batch)
+            if all((target == IGNORE).all() for target in targets.values()):
+                unlabelled += 1
+                continue
             with torch.autocast(self.device, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-                loss = self.model(**model_inputs(self.model, self.task, batch), **self._targets(batch)).loss
+                loss = self.model(**model_inputs(self.model, self.task, batch), **self._on_device(targets)).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
             rate = self.candidate.learning_rate * self._schedule(step)
@@ -83,40 +114,76 @@ class FineTuner:
             self.optimizer.step()
             self.optimizer.zero_grad()
             loss_sum += loss.detach()
-            step += 1
-        self.epoch += 1
-        return float(loss_sum) / self.steps_per_epoch
+        if unlabelled:
+            log.info("epoch %d: %d of %d batches carry no label, and their steps are left out",
+                     self.epoch + 1, unlabelled, self.steps_per_epoch)  # fmt: skip
+        self.unlabelled += unlabelled
+        self.losses.append(float(loss_sum) / max(1, self.steps_per_epoch - unlabelled))
+        return self.losses[-1]
 
     def state(self) -> bytes:
-        """Weights and Adam's moments after a whole epoch, as safetensors."""
+        """Weights, Adam's moments and losses after a whole epoch, as safetensors."""
         tensors = {f"weight.{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             moments = self.optimizer.state[parameter]  # none for a parameter that no loss depends on
             tensors |= {f"{key}.{name}": moments[key] for key in ADAM_STATE if key in moments}
-        tensors["epoch"] = torch.tensor(self.epoch)
+        tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
+        tensors["unlabelled"] = torch.tensor(self.unlabelled)
         return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
     def load_state(self, state: bytes) -> None:
-        """Go on from what `state` gave."""
-        tensors = safetensors.torch.load(state)
-        self.epoch = int(tensors.pop("epoch"))
-        weights = {name: tensors[f"weight.{name}"] for name in self.model.state_dict()}
-        self.model.load_state_dict(weights)
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: it is broken, or of another model; nothing has been changed then.
+        """
+        try:
+            tensors = safetensors.torch.load(state)
+        except safetensors.SafetensorError as error:
+            raise ValueError(f"no training state: {error}") from error
+        self._require_own(tensors)
+        self.losses = tensors["losses"].tolist()
+        self.unlabelled = int(tensors["unlabelled"])
+        self.model.load_state_dict({name: tensors[f"weight.{name}"] for name in self.model.state_dict()})
         for name, parameter in self.model.named_parameters():
             for key in ADAM_STATE:
                 if f"{key}.{name}" in tensors:
                     self.optimizer.state[parameter][key] = tensors[f"{key}.{name}"].to(self.device)
 
+    def _require_own(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Refuse a state that lacks something, or has something that this model does not have."""
+        needed = {f"weight.{name}": tensor.shape for name, tensor in self.model.state_dict().items()}
+        epochs = tensors["losses"].numel() if "losses" in tensors else 0
+        needed |= {"losses": torch.Size([epochs]), "unlabelled": torch.Size([])}
+        moments = {
+            f"{key}.{name}": torch.Size([]) if key == "step" else parameter.shape
+            for name, parameter in self.model.named_parameters()
+            for key in ADAM_STATE
+        }
+        found = {name: tensor.shape for name, tensor in tensors.items()}
+        wrong = (needed.items() - found.items()) | (found.items() - needed.items() - moments.items())
+        if wrong:
+            names = sorted({name for name, _ in wrong})
+            raise ValueError(f"a training state of another model, which differs in {some(names)}")
+
     def save_model(self, folder: Path) -> None:
-        """Write a Hugging Face model folder; the weights in memory are rounded as the saved ones are."""
-        dtype = DTYPES[self.settings.save_dtype]
-        self.model.to(dtype)
+        """Write a Hugging Face model folder; the weights in memory are rounded as the saved ones are.
+
+        Only they: what is not saved but computed from the configuration (the frequencies of rotary positions) is not
+        rounded where the folder is loaded.
+        """
+        self._cast(DTYPES[self.settings.save_dtype])
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        self.model.to(torch.float32).eval()
+        self._cast(torch.float32)
+        self.model.eval()
 
-    def _targets(self, batch: Batch) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(array).to(self.device) for name, array in self.task.targets(batch).items()}
+    def _cast(self, dtype: torch.dtype) -> None:
+        for parameter in self.model.parameters():
+            parameter.data = parameter.data.to(dtype)
+
+    def _on_device(self, arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
 
     def _schedule(self, step: int) -> float:
         total = self.steps_per_epoch * self.candidate.epochs

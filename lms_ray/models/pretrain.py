@@ -19,7 +19,10 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
 from lms_ray.data import toy
-from lms_ray.settings.experiment import content_hash
+from lms_ray.settings.data import EVERY
+from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.hashing import content_hash
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +71,7 @@ def prepare(
         ValueError: URIEL does not know a language.
     """
     codes = sorted(set(languages))
-    digest = content_hash(toy.VERSION, VERSION, codes, seed, asdict(sizes), asdict(settings))
-    folder = cache / f"toy-{digest[:12]}"
+    folder = _folder(cache, codes, seed, sizes, settings)
     if not folder.exists():
         unfinished = cache / f".{folder.name}-{secrets.token_hex(4)}"
         try:
@@ -85,6 +87,38 @@ def prepare(
     return folder, folder / "encoder"
 
 
+def materialise(experiment: Experiment, make: bool = True) -> Experiment:
+    """The experiment with absolute paths, which workers in other folders find too; toy languages become files.
+
+    Args:
+        experiment: as it was configured.
+        make: whether toy languages and their encoder are made if they are not there; else only named.
+
+    Raises:
+        ConfigError: toy languages cannot be kept in an object store.
+    """
+    if experiment.data.format != "toy":
+        return experiment.absolute()
+    if "://" in experiment.storage:
+        raise ConfigError(f"storage: found {experiment.storage}; accepted for toy languages is a local folder")
+    folder = _folder(Path(experiment.storage), sorted(experiment.languages), experiment.seed, SIZES, Settings())
+    if make and not folder.exists():
+        log.info("toy languages and their encoder are made once, and kept in %s", folder)
+        prepare(Path(experiment.storage), experiment.languages, experiment.seed)
+    return on_toy_files(experiment, folder, folder / "encoder")
+
+
+def _folder(cache: Path, codes: Sequence[str], seed: int, sizes: toy.Sizes, settings: Settings) -> Path:
+    digest = content_hash(toy.VERSION, VERSION, codes, seed, asdict(sizes), asdict(settings))
+    return cache / f"toy-{digest[:12]}"
+
+
+def on_toy_files(experiment: Experiment, root: Path, encoder: Path) -> Experiment:
+    """The experiment that reads toy languages from files."""
+    data = experiment.data.model_copy(update={"format": "conllu", "root": str(root), "files": {EVERY: toy.FILES}})
+    return experiment.model_copy(update={"data": data, "encoder": str(encoder)})
+
+
 def pretrain(text_files: Mapping[str, Path], folder: Path, seed: int, settings: Settings = Settings()) -> None:
     """Train a tokenizer and a BERT on unlabelled text; `AutoTokenizer` and `AutoModel` load them from `folder`.
 
@@ -96,14 +130,7 @@ def pretrain(text_files: Mapping[str, Path], folder: Path, seed: int, settings: 
     """
     lines = [line for code in sorted(text_files) for line in text_files[code].read_text("utf-8").splitlines()]
     tokenizer = train_tokenizer(lines, settings.vocabulary)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=settings.width,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        intermediate_size=4 * settings.width,
-        max_position_embeddings=128,
-    )
+    config = configuration(settings, len(tokenizer))
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     try:
@@ -115,6 +142,18 @@ def pretrain(text_files: Mapping[str, Path], folder: Path, seed: int, settings: 
         torch.set_num_threads(threads)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def configuration(settings: Settings, vocabulary: int) -> BertConfig:
+    """The encoder's configuration."""
+    return BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=settings.width,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        intermediate_size=4 * settings.width,
+        max_position_embeddings=128,
+    )
 
 
 def train_tokenizer(lines: Sequence[str], vocabulary: int) -> BertTokenizer:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lms_ray.selection import ORACLES, SELECTORS, Pick
+from lms_ray.store.picks import ORACLES, SELECTORS, Pick
 
 INK, PAPER = "#1c1e21", "#ffffff"
 POOL_GREY = "#8a8f98"
@@ -50,7 +50,14 @@ def pool_figure(pool: pd.DataFrame, picks: list[Pick], metric: str) -> str:
     """
     targets = list(pool.columns)
     selectors = [name for name in SELECTORS if any(pick.selector == name for pick in picks)]
-    with mpl.rc_context({"svg.hashsalt": "lms_ray", "svg.fonttype": "none", "font.size": 9}):
+    with mpl.rc_context(
+        {
+            "svg.hashsalt": "lms_ray",
+            "svg.fonttype": "none",
+            "font.size": 9,
+            "text.parse_math": False,  # a name may hold dollar signs
+        }
+    ):
         figure = Figure(figsize=(7.2, 1.3 + ROW_INCHES * len(targets)), layout="constrained", facecolor=PAPER)
         axes = figure.subplots()
         axes.set_facecolor(PAPER)

@@ -25,7 +25,7 @@ class Notes(logging.Handler):
 
 
 class ShownNotes(Notes):
-    """Prints each note once: data are read several times in a job."""
+    """Prints each note once: several shards or workers may have the same to say."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""

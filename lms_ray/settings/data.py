@@ -1,26 +1,18 @@
 """The part of the configuration that says where the examples come from."""
 
+import glob
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from lms_ray.settings.base import Model, PositiveInt
+from lms_ray.settings.base import LocalPath, Model, PositiveInt, expanded, shown
 
 Split = Literal["train", "dev", "test"]
 EVERY = "*"  # key that stands for all languages which are not named themselves
 HUB_SPLITS: dict[Split, str] = {"train": "train", "dev": "validation", "test": "test"}
-RANGE = re.compile(r"\[(\d*):(\d*)\]$")
-
-FORMATS = {
-    "pos": ("conllu", "hub", "toy"),
-    "ner": ("iob", "hub"),
-    "qa": ("squad", "hub"),
-    "re": ("jsonl", "ace", "hub"),
-    "arl": ("jsonl", "ace", "hub"),
-}
-"""Which formats hold the examples of each task."""
+RANGE = re.compile(r"\[(\d{0,18}):(\d{0,18})\]$")
 
 
 def _for_every_language(value: Any) -> Any:
@@ -30,6 +22,11 @@ def _for_every_language(value: Any) -> Any:
 Files = Annotated[
     Annotated[str, Tag("(pattern)")] | Annotated[dict[Split, str], Tag("(splits)")],
     Discriminator(lambda value: "(splits)" if isinstance(value, dict) else "(pattern)"),
+]
+
+Column = Annotated[
+    Annotated[str, Tag("(name)")] | Annotated[int, Field(ge=0), Tag("(number)")],
+    Discriminator(lambda value: "(number)" if isinstance(value, int | float) else "(name)"),
 ]
 
 
@@ -59,11 +56,24 @@ class Iob(Model):
     """An `I-` that continues nothing: refused with file and line, or made the beginning of an entity and counted."""
 
 
+class Texts(Model):
+    """How a file of texts and their labels is laid out, for `tsv`, `csv` and `jsonl`."""
+
+    columns: dict[Literal["text", "pair", "label", "id"], Column] = Field(default_factory=dict)
+    """Columns (for `jsonl` keys) that are not named as usual: `{text: body, label: topic}`. A number counts from 0, for
+    files without a header. `pair` (the second text of a pair) and `id` may be missing from the data."""
+    header: bool = True
+    """The first line names the columns."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What separates the columns. None: a tab for `tsv`, a comma for `csv`."""
+
+
 class Hub(Model):
     """A data set of the Hugging Face hub, or a local folder in the same layout."""
 
-    path: str
-    """Name on the hub (`unimelb-nlp/wikiann`) or folder; `{lang}` stands for the language."""
+    path: LocalPath
+    """Name on the hub (`unimelb-nlp/wikiann`) or folder; `{lang}` stands for the language. A relative folder starts in
+    the one in which the command is run; `~` is the home directory."""
     name: str | None = None
     """Configuration of the data set; `{lang}` stands for the language."""
     revision: str | None = None
@@ -75,7 +85,8 @@ class Hub(Model):
 
     def absolute(self) -> Self:
         """The same with an absolute path, where there is such a folder and not only a name on the hub."""
-        is_local = not Path(self.path).is_absolute() and any(Path().glob(self.path.replace("{lang}", "*")))
+        pattern = glob.escape(self.path).replace("{lang}", "*")
+        is_local = not Path(self.path).is_absolute() and any(Path().glob(pattern))
         return self.model_copy(update={"path": str(Path(self.path).absolute())}) if is_local else self
 
 
@@ -83,7 +94,7 @@ class Source(Model):
     """Where one language's split is."""
 
     pattern: str
-    """File or folder, with wildcards."""
+    """File or folder below `data.root`, with wildcards."""
     start: int | None
     """First record that is taken, from 0."""
     stop: int | None
@@ -93,12 +104,12 @@ class Source(Model):
 class Data(Model):
     """Where the examples come from."""
 
-    format: Literal["conllu", "iob", "squad", "jsonl", "ace", "hub", "toy"] = "conllu"
-    """`conllu`: part of speech (Universal Dependencies). `iob`: entities. `squad`: questions (SQuAD v1.1 JSON).
-    `jsonl`: relations or argument roles as JSON lines. `ace`: relations or argument roles of ACE 2005. `hub`: any task,
-    from a Hugging Face data set. `toy`: small artificial languages, generated on first use."""
-    root: str | None = None
-    """Folder below which `files` are; for `toy` it is generated and must be left out."""
+    format: str = "conllu"
+    """How the examples are laid out: the name of a reader, of those that the task takes. `hub` is a Hugging Face data
+    set, `toy` small artificial languages, generated on first use."""
+    root: LocalPath | None = None
+    """Folder below which `files` are; for `toy` it is generated and must be left out. A relative path starts in the
+    folder in which the command is run; `~` is the home directory."""
     files: Annotated[dict[str, Files], BeforeValidator(_for_every_language)] = Field(default_factory=dict)
     """Each language's files: a pattern with `{lang}`, `{split}` and wildcards that fit one file only, or one for each
     split. `*` is every language that is not named. `test.json[100:200]` takes records 100 to 199 of a file. For `ace`
@@ -107,15 +118,18 @@ class Data(Model):
     """Each language's data set, for `hub`; `*` is every language that is not named."""
     iob: dict[str, Iob] = Field(default_factory=dict)
     """Each language's layout, for `iob` (for `hub` only `scheme` and `illegal`); `*` is every language not named."""
+    texts: dict[str, Texts] = Field(default_factory=dict)
+    """Each language's layout, for `tsv`, `csv` and `jsonl` with texts; `*` is every language that is not named."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Labels that are read as others (`{MISC: O}`): entity types, relations, roles. `O` stands for none."""
+    """Labels that are read as others (`{MISC: O}`), for tasks that have labels. `O` stands for none."""
     unrelated: Literal["keep", "drop"] = "keep"
-    """Pairs between which no relation holds (RE, ARL). `drop` leaves relation classification, CrossRE's own task: which
-    relation holds between two entities of which it is known that one does."""
+    """Pairs between which no relation holds, for tasks on pairs. `drop` leaves relation classification,
+    CrossRE's own task: which relation holds between two entities of which it is known that one does."""
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Decides which documents of `ace` are train, dev and test (80%, 10%, 10%)."""
-    text: str | None = None
-    """Unlabelled text, one sentence a line: a path with `{lang}` in it. None: the words of the dev sets."""
+    text: LocalPath | None = None
+    """Unlabelled text, one sentence a line: a path with `{lang}` in it. None: the words of the dev sets. A relative
+    path starts in the folder in which the command is run; `~` is the home directory."""
     limit: Limit = Limit()
     """Use only the first examples of each split."""
 
@@ -129,14 +143,14 @@ class Data(Model):
             raise ValueError("root is not set; accepted is the folder that holds the files (data.root=/path/to/data)")
         for language, named in self.files.items():
             for pattern in [named] if isinstance(named, str) else named.values():
-                if not pattern or Path(pattern).is_absolute():
-                    raise ValueError(f"files.{language}: found {pattern!r}; accepted is a path below root")
+                if not pattern or "\0" in pattern or Path(expanded(pattern)).is_absolute():
+                    raise ValueError(f"files.{language}: found {shown(pattern)}; accepted is a path below root")
         for key, formats in (("hub", ("hub",)), ("iob", ("iob", "hub"))):
             if getattr(self, key) and self.format not in formats:
                 raise ValueError(f"{key} is for format {' and '.join(formats)}, found {self.format}")
         if self.text is not None and "{lang}" not in self.text:
             raise ValueError(
-                f"text has no {{lang}} in it, found {self.text!r}; accepted is a path like text/{{lang}}.txt"
+                f"text has no {{lang}} in it, found {shown(self.text)}; accepted is a path like text/{{lang}}.txt"
             )
         return self
 
@@ -162,6 +176,10 @@ class Data(Model):
     def layout(self, language: str) -> Iob:
         """The layout of a language's entity files."""
         return self.iob.get(language, self.iob.get(EVERY, Iob()))
+
+    def text_layout(self, language: str) -> Texts:
+        """The layout of a language's files of texts."""
+        return self.texts.get(language, self.texts.get(EVERY, Texts()))
 
     def absolute(self) -> Self:
         """The same with absolute local paths, which workers in other folders find too."""

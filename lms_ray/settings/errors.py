@@ -1,6 +1,10 @@
 """Errors whose message alone tells the user what to do."""
 
 
+class ConfigError(ValueError):
+    """The configuration is wrong; the message says which key, what was found and what is accepted."""
+
+
 class JobError(RuntimeError):
     """The job cannot go on as it is; no traceback is needed to see why."""
 
@@ -11,6 +15,18 @@ class BusyError(JobError):
 
 class MissingError(JobError):
     """Something that an earlier stage makes is not there, or was made for another configuration."""
+
+
+class StorageError(JobError):
+    """The storage does not do what it is asked: it is full, read-only, forbidden, or lost a file."""
+
+
+class AbsentError(StorageError):
+    """A file is not there."""
+
+
+class BrokenError(JobError):
+    """A file of the experiment does not hold what was written."""
 
 
 class SweepError(JobError):

@@ -1,22 +1,40 @@
 """Language codes and URIEL / learned language vectors, read from the data of lang2vec 1.1.2.
 
 lang2vec cannot be imported with a current setuptools and cannot load `learned`; its folder of arrays is all we need.
-Codes are ISO 639-1, or 639-3 where a language has no two-letter code.
+A language has one code: ISO 639-1, or 639-3 where it has no two-letter code.
 """
 
 import hashlib
-import importlib.util
 import json
+from collections.abc import Iterable
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from lms_ray.settings.base import shown
+
 VectorKind = Literal["learned", "syntax_knn", "none"]
 
 # A macrolanguage has no single grammar: the member that the paper's data is written in stands for it.
 ALIASES = {"ar": "arb", "fa": "pes", "sw": "swh", "qu": "quy"}
+
+# Withdrawn from ISO 639-1, still written by some data sets. (`sh` is withdrawn too, but has no single successor.)
+RETIRED = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "mo": "ro"}
+
+# Codes that data sets use for one language: a macrolanguage, and the member that is meant by it (CLDR's aliases of kind
+# `macrolanguage`). Each may be used, as often only one has a learned vector, but not both in one experiment. Other
+# members (ar/arz, ku/ckb, no/nn, zh/yue) are languages of their own. `sh` is Bosnian, Croatian and Serbian in one.
+_PAIRS = """
+ak/fat ak/tw ay/ayr az/azj bal/bcc bik/bcl bnc/lbk bua/bxr chm/mhr cr/cwd del/unm den/xsl din/dik doi/dgo et/ekk ff/fuc
+fil/tl gba/gya gn/gug gon/gno grb/gbo hai/hdn hmn/hea ik/esk iu/ike kg/kng kln/spy kok/knn kpe/xpe kr/knc ku/kmr kv/kpv
+lah/pnb luy/bxk lv/lvs man/emk mg/plt mn/khk ms/zsm mwr/dhd ne/npi no/nb oj/ojg om/gaz or/ory ps/pbt ps/pbu raj/mup
+rom/rmy sc/src sh/bs sh/hr sh/sr sq/als syr/cld tmh/taq uz/uzn yi/ydd za/zyb zap/zai zh/cmn zza/diq
+"""
+ONE_LANGUAGE = {frozenset(pair.split("/")) for pair in _PAIRS.split()}
 
 LEARNED_SHA256 = "c4291e75e50312e631cc97fe547e2622e010c45d69ae0dee44155ddd881ea23b"
 
@@ -28,15 +46,22 @@ class MissingVectorError(ValueError):
 @cache
 def data_folder() -> Path:
     """Folder with the arrays of the installed lang2vec (found, not imported)."""
-    spec = importlib.util.find_spec("lang2vec")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("lang2vec is not installed; its data folder holds the language vectors")
-    return Path(spec.submodule_search_locations[0]) / "data"
+    # Not by `find_spec`: lang2vec also installs a script `lang2vec.py` into the folder of console scripts, which is the
+    # first that an installed `lms-ray` looks in.
+    try:
+        return Path(str(distribution("lang2vec").locate_file("lang2vec/data")))
+    except PackageNotFoundError:
+        raise ModuleNotFoundError("lang2vec is not installed; its data folder holds the language vectors") from None
 
 
 @cache
-def _two_letter_codes() -> dict[str, str]:
-    return json.loads((data_folder() / "letter_codes.json").read_text(encoding="utf-8"))
+def _letter_codes() -> tuple[dict[str, str], dict[str, str]]:
+    """The ISO 639-3 code of each two-letter code, and the two-letter code of each other code of the same language."""
+    codes = json.loads((data_folder() / "letter_codes.json").read_text(encoding="utf-8"))
+    long = {code: iso for code, iso in codes.items() if len(code) == 2}
+    short = {iso: two for two, iso in (*long.items(), *ALIASES.items())}
+    bibliographic = {code: short[iso] for code, iso in codes.items() if len(code) == 3}  # ISO 639-2/B: `ger`
+    return long, short | bibliographic | RETIRED
 
 
 @cache
@@ -63,18 +88,30 @@ def iso639_3(code: str) -> str:
     Raises:
         ValueError: the code is no ISO 639 code that URIEL knows.
     """
+    long, short = _letter_codes()
     if code in ALIASES:
         return ALIASES[code]
-    known = _two_letter_codes()
-    if code in known:
-        return known[code]
-    # One language must not pass for two: `deu` beside `de` would defeat leave-one-language-out.
-    short = {long: two for two, long in known.items()} | {long: two for two, long in ALIASES.items()}
+    if code in long:
+        return long[code]
+    # One language must not pass for two: `deu` or `ger` beside `de` would defeat leave-one-language-out.
     if code in short:
-        raise ValueError(f"{code!r} has a two-letter code: accepted is {short[code]!r}")
+        raise ValueError(f"{code!r} is a second code of one language: accepted is {short[code]!r}")
     if code in _uriel()[0] and len(code) == 3:
         return code
-    raise ValueError(f"{code!r} is not a language: accepted are ISO 639-1 codes ('de'), or 639-3 where there is none")
+    raise ValueError(
+        f"{shown(code)} is not a language: accepted are ISO 639-1 codes ('de'), or 639-3 where there is none"
+    )
+
+
+def require_distinct(codes: Iterable[str]) -> None:
+    """Refuse two codes that name one language: labels of the one would teach the ranker of the other.
+
+    Raises:
+        ValueError: names the two.
+    """
+    for one, other in combinations(codes, 2):
+        if frozenset((one, other)) in ONE_LANGUAGE:
+            raise ValueError(f"{one!r} and {other!r} name one language; accepted is one of them")
 
 
 def vector(code: str, kind: VectorKind) -> np.ndarray:

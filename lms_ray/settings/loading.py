@@ -7,20 +7,19 @@ checked before any work starts; a `ConfigError` names the key, what was found an
 """
 
 import difflib
-import re
+import os
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from lms_ray.settings.experiment import ALTERNATIVES, Experiment
+from lms_ray.settings import plain_yaml
+from lms_ray.settings.base import ALTERNATIVES, expanded, shown
+from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.experiment import Experiment
 
 PRESETS = Path(__file__).parent / "presets"
-
-
-class ConfigError(ValueError):
-    """The configuration is wrong; the message says which key, what was found and what is accepted."""
+MOST_MISTAKES = 20  # shown at once
 
 
 def presets() -> list[str]:
@@ -32,13 +31,13 @@ def load(config: str | None = None, overrides: list[str] | None = None) -> Exper
     """Read and check a configuration.
 
     Args:
-        config: a YAML file, or the name of a preset; None is the preset `quickstart`.
+        config: a YAML file (`~` is the home directory), or the name of a preset; None is the preset `quickstart`.
         overrides: `key.sub=value`, the value read as YAML.
 
     Raises:
         ConfigError: with one line for everything that is wrong.
     """
-    values, folder = _read(config or "quickstart")
+    values, folder = _read("quickstart" if config is None else config)
     for override in overrides or []:
         values = _merge(values, _parse_override(override))
     values = _on_its_preset(values, folder)
@@ -50,19 +49,16 @@ def load(config: str | None = None, overrides: list[str] | None = None) -> Exper
 
 def to_yaml(experiment: Experiment) -> str:
     """The resolved configuration; reading it back gives the same experiment."""
-    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return plain_yaml.dump(experiment.model_dump(mode="json"))
 
 
 def _read(config: str) -> tuple[dict[str, Any], Path]:
     """Values, and the folder in which the files that they name are looked for."""
     if config in presets():
         return {"preset": config}, Path()
-    path = Path(config)
-    if not path.is_file():
-        raise ConfigError(
-            f"CONFIG: found no file {config!r}; accepted are a YAML file or one of {', '.join(presets())}"
-        )
-    return _read_mapping(path), path.parent
+    path = Path(expanded(config))
+    accepted = f"accepted are a YAML file or one of {', '.join(presets())}"
+    return _read_mapping(path, f"CONFIG: found no file {shown(config)}; {accepted}"), path.parent
 
 
 def _on_its_preset(values: dict[str, Any], folder: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -70,52 +66,46 @@ def _on_its_preset(values: dict[str, Any], folder: Path, above: tuple[Path, ...]
     name = values.get("preset")
     if name is None:
         return values
+    missing = f"preset: found {shown(name)}; accepted are {', '.join(presets())}, or a file beside this one"
     if name in presets():
-        return _merge(_read_mapping(PRESETS / f"{name}.yaml"), values)
-    path = (folder / str(name)).resolve()
-    if not path.is_file() or path in above:
-        raise ConfigError(f"preset: found {name!r}; accepted are {', '.join(presets())}, or a file beside this one")
-    base = _on_its_preset(_read_mapping(path), path.parent, (*above, path))
+        return _merge(_read_mapping(PRESETS / f"{name}.yaml", missing), values)
+    if not isinstance(name, str) or "\0" in name:
+        raise ConfigError(missing)
+    path = Path(os.path.realpath(folder / expanded(name)))
+    if path in above:
+        raise ConfigError(missing)
+    base = _on_its_preset(_read_mapping(path, missing), path.parent, (*above, path))
     return _merge(base, {**values, "preset": base.get("preset")})
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def _read_mapping(path: Path, missing: str) -> dict[str, Any]:
+    """The values of a file; `missing` is what is said where there is none."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        if not path.is_file():
+            raise FileNotFoundError
+        values = plain_yaml.load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(missing) from None
+    except OSError as error:  # forbidden, or a name that is too long
+        raise ConfigError(f"{missing} ({error.strerror})") from None
+    except ValueError as error:  # not UTF-8, or not YAML
+        raise ConfigError(f"{path}: not a configuration: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: found {type(values).__name__}; accepted is a mapping of keys to values")
     return values
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 in the two places where 1.1 surprises: 5e-5 is a number, and `no` (Norwegian) is a word."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false|True|False)$"), list("tTfF"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?$"),
-    list("-+0123456789."),
-)
-
-
 def _parse_override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
-    if not equals or not all(key.split(".")):
-        raise ConfigError(f"override: found {text!r}; accepted is key.sub=value, such as sweep.seeds=2")
+    parts = key.split(".")
+    if not equals or not all(parts) or len(parts) > plain_yaml.DEEPEST:
+        raise ConfigError(f"override: found {shown(text)}; accepted is key.sub=value, such as sweep.seeds=2")
     try:
-        nested: Any = yaml.load(value, _Loader)
-    except yaml.YAMLError:
-        raise ConfigError(f"{key}: found {value!r}; accepted is a YAML value, such as 3, [de, nl] or null") from None
-    for part in reversed(key.split(".")):
+        nested: Any = plain_yaml.load(value)
+    except ValueError as error:
+        accepted = "accepted is a YAML value, such as 3, [de, nl] or null"
+        raise ConfigError(f"{_joined(parts)}: found {shown(value)}; {accepted} ({error})") from None
+    for part in reversed(parts):
         nested = {part: nested}
     return nested
 
@@ -131,11 +121,17 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _explain(error: ValidationError) -> str:
     """One line for each key that is wrong."""
     lines: dict[str, str] = {}
-    for problem in error.errors():
+    for problem in error.errors(include_url=False)[:MOST_MISTAKES]:
         path = [str(part) for part in problem["loc"] if part not in ALTERNATIVES]
-        key = ".".join(path)
+        key = _joined(path)
         lines[key] = f"{key}: {_complaint(problem, path)}" if key else _complaint(problem, path)
+    if error.error_count() > MOST_MISTAKES:
+        lines["more"] = f"and {error.error_count() - MOST_MISTAKES} more"
     return "\n".join(lines.values())
+
+
+def _joined(path: list[str]) -> str:
+    return ".".join(part if len(part) <= 80 else f"{part[:77]}..." for part in path)
 
 
 def _complaint(problem: Any, path: list[str]) -> str:
@@ -145,8 +141,12 @@ def _complaint(problem: Any, path: list[str]) -> str:
         return "not set; it is needed"
     message = problem["msg"].removeprefix("Value error, ")
     found = problem["input"]
+    if problem["type"] == "tuple_type":
+        message = "input should be a list, such as [a, b]"
+    if problem["type"] == "string_type" and isinstance(found, bool | int | float):
+        message += ", in quotes"
     if found is None or isinstance(found, str | int | float | list | tuple):
-        return f"found {found!r}; {message[0].lower()}{message[1:]}"
+        return f"found {shown(found)}; {message[0].lower()}{message[1:]}"
     return message
 
 

@@ -1,22 +1,52 @@
-"""The tables of `encodings/<id>/`: one candidate's features and example statistics for every corpus.
+"""`corpora.parquet`, and `encodings/<id>/`: what was encoded, and one candidate's features and example statistics.
 
-Shape suffixes: C candidates, G languages, H hidden, E examples, S statistics.
+    corpora.parquet                      every corpus: examples, hash, groups in which they are resampled
+    encodings/<id>/features.parquet      mean [CLS] vector of each corpus
+    encodings/<id>/sums.parquet          sums of the example statistics of each corpus, from which scores come
+    encodings/<id>/statistics.parquet    example statistics themselves, which are many: read them for a few candidates
+
+Shape suffixes: C candidates, G corpora, H hidden, E examples, S statistics.
 """
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lms_ray.models.encode import Encoded
 from lms_ray.settings.errors import MissingError
 from lms_ray.store.files import Store
-from lms_ray.tasks.base import Task
 
-VERSION = 2
+CORPORA = "corpora.parquet"
+VERSION = 3
 """Of the tables: what was written by an older one is encoded again."""
+TABLES = ("features", "sums", "statistics")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What one candidate makes of one corpus."""
+
+    feature_H: np.ndarray
+    """Mean [CLS] vector, float64."""
+    statistics_ES: np.ndarray
+    """Example statistics, float64; all zero for text without labels."""
+
+
+@dataclass(frozen=True)
+class CorpusRow:
+    """What is known of one corpus, whoever encodes it."""
+
+    name: str
+    """`de-dev`."""
+    examples: int
+    digest: str
+    """Hash of all that decides its encodings but the candidate: content, tokenizer, settings."""
+    groups: tuple[str, ...]
+    """For each labelled example the name of the group in which it is resampled, the same for its translations."""
+    baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Sums of the statistics of rules that need no model, by their names."""
 
 
 def unit(candidate: str) -> str:
@@ -24,128 +54,181 @@ def unit(candidate: str) -> str:
     return f"encodings/{candidate}"
 
 
+def write_corpora(store: Store, rows: Iterable[CorpusRow]) -> None:
+    """Write what is known of every corpus."""
+    schema = pa.schema(
+        [
+            ("corpus", pa.string()),
+            ("examples", pa.int64()),
+            ("digest", pa.string()),
+            ("groups", pa.list_(pa.string())),
+            ("baselines", pa.map_(pa.string(), pa.list_(pa.float64()))),
+        ]
+    )
+    values = [
+        {
+            "corpus": row.name,
+            "examples": row.examples,
+            "digest": row.digest,
+            "groups": list(row.groups),
+            "baselines": list(row.baselines.items()),
+        }
+        for row in rows
+    ]
+    store.write_table(CORPORA, pa.Table.from_pylist(values, schema))
+
+
+def digests(store: Store) -> dict[str, str]:
+    """Hash of every corpus by its name.
+
+    Raises:
+        MissingError: nothing was encoded yet.
+    """
+    store.require(CORPORA, "features")
+    table = store.read_table(CORPORA, columns=["corpus", "digest"])
+    return dict(zip(table["corpus"].to_pylist(), table["digest"].to_pylist(), strict=True))
+
+
+def groups(store: Store, corpus: str) -> np.ndarray:
+    """Names of the groups in which the examples of a corpus are resampled, shape (E,)."""
+    table = store.read_table(CORPORA, columns=["groups"], filters=[("corpus", "=", corpus)])
+    return np.asarray(table["groups"][0].as_py())
+
+
+def baselines(store: Store, corpus: str) -> dict[str, np.ndarray]:
+    """Sums of the statistics of rules that need no model, shape (S,), by their names."""
+    table = store.read_table(CORPORA, columns=["baselines"], filters=[("corpus", "=", corpus)])
+    return {name: np.asarray(sums) for name, sums in table["baselines"][0].as_py()}
+
+
 def write(
-    store: Store, task: Task, candidate: str, fresh: dict[str, list[Encoded]], digests: dict[str, str], seconds: float
+    store: Store,
+    candidate: str,
+    fresh: Mapping[str, Encoding],
+    statistics: Sequence[str],
+    digests: Mapping[str, str],
+    seconds: float,
 ) -> None:
     """Add corpora to a candidate's encodings and commit them.
 
     Args:
         store: the experiment's folder.
-        task: names the statistics.
         candidate: its id.
-        fresh: the newly encoded shards of each corpus (`de-dev`), in their order.
+        fresh: the newly encoded corpora by name.
+        statistics: names of the statistics.
         digests: what each wanted corpus must have been encoded from; kept ones have the same digest as before.
         seconds: time spent on the new ones.
     """
     record = store.done(unit(candidate)) or {"corpora": {}, "seconds": 0.0}
     kept = [name for name, digest in record["corpora"].items() if digests.get(name) == digest and name not in fresh]
-    tables: dict[str, list[pa.Table]] = {"features": [], "statistics": []}
-    for table, parts in tables.items():
+    parts: dict[str, list[pa.Table]] = {table: [] for table in TABLES}
+    for table, of_table in parts.items():
         if kept:
-            old = store.read_table(f"{unit(candidate)}/{table}.parquet")
-            parts.append(old.filter(pc.is_in(old["corpus"], pa.array(kept))))
-    for name, shards in fresh.items():
-        tables["features"].append(_feature_row(name, shards))
-        tables["statistics"].append(_statistics_rows(name, shards, task))
-    store.delete(f"{unit(candidate)}/DONE.json")  # between the two tables below the folder is not whole
-    for table, parts in tables.items():
-        store.write_table(f"{unit(candidate)}/{table}.parquet", pa.concat_tables(parts))
+            old = store.read_unit_table(unit(candidate), f"{table}.parquet")
+            of_table.append(old.filter(pc.is_in(old["corpus"], pa.array(kept))))
+    for name, encoding in fresh.items():
+        parts["features"].append(pa.table({"corpus": [name], "feature": [encoding.feature_H]}))
+        parts["sums"].append(_statistics_rows(name, statistics, encoding.statistics_ES.sum(0, keepdims=True)))
+        parts["statistics"].append(_statistics_rows(name, statistics, encoding.statistics_ES))
+    store.delete(f"{unit(candidate)}/DONE.json")  # between the tables below the folder is not whole
+    files = {
+        f"{table}.parquet": store.write_table(f"{unit(candidate)}/{table}.parquet", pa.concat_tables(of_table))
+        for table, of_table in parts.items()
+    }
     corpora = {name: digests[name] for name in [*kept, *fresh]}
-    store.commit(unit(candidate), {"corpora": corpora, "seconds": record["seconds"] + seconds})
+    store.commit(unit(candidate), {"corpora": corpora, "seconds": record["seconds"] + seconds}, files)
 
 
-def missing(store: Store, candidate: str, digests: dict[str, str]) -> list[str]:
+def missing(store: Store, candidate: str, digests: Mapping[str, str]) -> list[str]:
     """The wanted corpora that a candidate has not encoded, or from other content."""
     record = store.done(unit(candidate))
     have = record["corpora"] if record else {}
     return [name for name, digest in digests.items() if have.get(name) != digest]
 
 
+def require(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> None:
+    """Refuse to go on without the encodings of these corpora as they are now.
+
+    Raises:
+        MissingError: a candidate lacks some, or made them from other content; names the stage to run.
+    """
+    known = digests(store)
+    absent = [name for name in corpora if name not in known]
+    if not absent:
+        wanted = {name: known[name] for name in corpora}
+        for candidate in candidates:
+            if lacking := missing(store, candidate, wanted):
+                raise MissingError(
+                    f"{candidate} was not encoded on {', '.join(lacking)} as it is now; "
+                    "run `python -m lms_ray.features` first"
+                )
+    else:
+        raise MissingError(f"nothing was encoded on {', '.join(absent)}; run `python -m lms_ray.features` first")
+
+
 def features(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> np.ndarray:
     """Mean [CLS] vectors over the named corpora, shape (C, G, H), float64.
 
     Raises:
-        MissingError: a candidate was not encoded in a language, or its feature is not finite.
+        MissingError: a candidate was not encoded on one of them.
     """
     result = []
     for candidate in candidates:
-        table = store.read_table(f"{unit(candidate)}/features.parquet")
-        row_of = {name: row for row, name in enumerate(table["corpus"].to_pylist())}
-        _require(candidate, corpora, row_of)
+        table = store.read_unit_table(unit(candidate), "features.parquet")
         feature_NH = np.stack(table["feature"].to_numpy(zero_copy_only=False))
-        feature_GH = feature_NH[[row_of[name] for name in corpora]]
-        if not np.isfinite(feature_GH).all():
-            raise MissingError(f"{candidate}: its features are not finite: fine-tuning diverged; leave its setting out")
-        result.append(feature_GH)
+        result.append(feature_NH[_rows_of(table, candidate, corpora)])
     return np.stack(result)
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Example statistics of all candidates on some corpora."""
-
-    task: Task
-    by_corpus: dict[str, np.ndarray]
-    """Arrays of shape (C, E, S) by name (`de-dev`)."""
-    groups: dict[str, np.ndarray]
-    """Number of the group in which each example is resampled, shape (E,), by name."""
-
-    def of(self, language: str, split: str) -> np.ndarray:
-        """Example statistics of one corpus, shape (C, E, S)."""
-        return self.by_corpus[f"{language}-{split}"]
-
-    def of_groups(self, language: str, split: str) -> np.ndarray:
-        """Statistics summed over examples that are resampled together, shape (C, groups, S)."""
-        name = f"{language}-{split}"
-        _, group_E = np.unique(self.groups[name], return_inverse=True)
-        sums_GCS = np.zeros((group_E.max() + 1, len(self.by_corpus[name]), len(self.task.statistics)))
-        np.add.at(sums_GCS, group_E, self.by_corpus[name].swapaxes(0, 1))
-        return sums_GCS.swapaxes(0, 1)
-
-    def scores(self, language: str, split: str) -> np.ndarray:
-        """The metric of every candidate, shape (C,)."""
-        return self.task.score(self.of(language, split).sum(1))
-
-
-def statistics(store: Store, task: Task, candidates: Sequence[str], corpora: Sequence[str]) -> Statistics:
-    """Read the example statistics of the named corpora, and of no others.
+def sums(store: Store, candidates: Sequence[str], corpora: Sequence[str], statistics: Sequence[str]) -> np.ndarray:
+    """Sums of the example statistics over the named corpora, and of no others, shape (C, G, S), float64.
 
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
-    group_of: dict[str, np.ndarray] = {}
+    result = []
     for candidate in candidates:
-        path = f"{unit(candidate)}/statistics.parquet"
-        table = store.read_table(path, filters=[("corpus", "in", list(corpora))]).to_pandas()
-        groups = dict(iter(table.groupby("corpus", sort=False)))
-        _require(candidate, corpora, groups)
-        for name, arrays in rows.items():
-            examples = groups[name].sort_values("example")
-            arrays.append(examples[list(task.statistics)].to_numpy())
-            group_of[name] = examples["group"].to_numpy()
-    return Statistics(task, {name: np.stack(arrays) for name, arrays in rows.items()}, group_of)
+        table = store.read_unit_table(unit(candidate), "sums.parquet", filters=[("corpus", "in", list(corpora))])
+        sum_NS = np.stack([table[name].to_numpy() for name in statistics], axis=1)
+        result.append(sum_NS[_rows_of(table, candidate, corpora)])
+    return np.stack(result)
+
+
+def statistics(
+    store: Store, candidates: Sequence[str], corpora: Sequence[str], statistics: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Example statistics of the named corpora, shape (C, E, S), float64, by corpus; each file is read once.
+
+    Raises:
+        MissingError: a candidate was not encoded on one of them.
+    """
+    result: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
+    for candidate in candidates:
+        wanted = [("corpus", "in", list(corpora))]
+        table = store.read_unit_table(unit(candidate), "statistics.parquet", filters=wanted).to_pandas()
+        of_corpus = dict(iter(table.groupby("corpus", sort=False)))
+        _require(candidate, corpora, of_corpus)
+        for name, arrays in result.items():
+            arrays.append(of_corpus[name][list(statistics)].to_numpy())
+    return {name: np.stack(arrays) for name, arrays in result.items()}
+
+
+def _rows_of(table: pa.Table, candidate: str, corpora: Sequence[str]) -> list[int]:
+    row_of = {name: row for row, name in enumerate(table["corpus"].to_pylist())}
+    _require(candidate, corpora, row_of)
+    return [row_of[name] for name in corpora]
 
 
 def _require(candidate: str, corpora: Sequence[str], found: Container[str]) -> None:
     absent = [name for name in corpora if name not in found]
     if absent:
-        raise MissingError(
-            f"{candidate} was not encoded on {', '.join(absent)}; run `python -m lms_ray.features` first"
-        )
+        raise _not_encoded(candidate, absent)
 
 
-def _feature_row(name: str, shards: list[Encoded]) -> pa.Table:
-    count = sum(shard.examples for shard in shards)
-    mean_H = np.sum([shard.cls_sum_H for shard in shards], axis=0) / count
-    return pa.table({"corpus": [name], "examples": [count], "feature": [mean_H]})
+def _not_encoded(candidate: str, corpora: Sequence[str]) -> MissingError:
+    return MissingError(f"{candidate} was not encoded on {', '.join(corpora)}; run `python -m lms_ray.features` first")
 
 
-def _statistics_rows(name: str, shards: list[Encoded], task: Task) -> pa.Table:
-    statistics_ES = np.concatenate([shard.statistics_ES for shard in shards])
-    columns = {key: statistics_ES[:, index] for index, key in enumerate(task.statistics)}
-    number_E = np.arange(len(statistics_ES))
-    grouped = [shard.group_E for shard in shards if shard.group_E is not None]
-    group_E = np.concatenate(grouped) if grouped else number_E
-    names = pa.array([name] * len(number_E))
-    return pa.table({"corpus": names, "example": number_E, "group": group_E.astype(np.int64), **columns})
+def _statistics_rows(corpus: str, names: Sequence[str], statistics_NS: np.ndarray) -> pa.Table:
+    columns = {name: statistics_NS[:, index] for index, name in enumerate(names)}
+    return pa.table({"corpus": pa.array([corpus] * len(statistics_NS)), **columns})

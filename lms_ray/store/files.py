@@ -1,154 +1,44 @@
-"""The experiment folder, on a local disk or in an object store; the only module that touches pyarrow.fs.
+"""The experiment folder, and the units of work in it.
 
-    experiment.yaml  provenance.json  driver.json
+    experiment.yaml  provenance.json
+    drivers/             who is at work: see lms_ray.store.lock
     candidates/<id>/     Hugging Face model folder + DONE.json; while it trains, resume.safetensors
     encodings/<id>/      features.parquet, statistics.parquet + DONE.json
     rankers/             validation.parquet, scores.parquet + DONE.json; in <hash>/<grid point>/ what each worker wrote
     picks.parquet  report/
 
-A unit of work is a folder. It is done when its DONE.json exists, which is written last and atomically; that is the
-only truth, so any process may die at any moment:
+A unit of work is a folder. It is done when its DONE.json exists, which is written last and atomically, and names
+every file of the unit with its size and sha256; that is the only truth, so any process may die at any moment:
 
 - dies before DONE.json: the rerun does the unit again (a candidate from its last epoch) and overwrites what is there;
 - dies after it: the rerun skips the unit;
 - dies while DONE.json is written: locally it is renamed into place, in an object store it appears when its upload ends.
 
-One driver at a time writes. `driver.json` names it and carries a heartbeat; `hold` refuses a second driver unless the
-first is gone: its process has ended (same machine), or its heartbeat is older than `STALE_AFTER`, and a driver that
-could not renew its heartbeat for that long has stopped itself.
+What a storage lost or cut is found twice: sizes when a stage asks whether the unit is done, hashes before a file is
+used. Either way the unit is not done any more, and the rerun does it again.
 """
 
-import json
-import os
-import signal
-import socket
+import functools
+import hashlib
+import logging
 import tempfile
-import threading
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import fs
 
-from lms_ray.settings.errors import BusyError, MissingError
-from lms_ray.settings.loading import ConfigError
+from lms_ray.settings.errors import AbsentError, BrokenError, MissingError, StorageError
+from lms_ray.store.folder import Folder, Written
 
 DONE = "DONE.json"
-BEAT_EVERY = 20.0  # seconds
-STALE_AFTER = 300.0  # seconds
-# Interrupts the main thread, also where it waits for Ray. Not SIGINT: background jobs ignore it, and Ray Train takes
-# it over.
-LOST = signal.SIGUSR1
+log = logging.getLogger(__name__)
 
 
-class Store:
-    """Files below one folder, local path or URI; paths are relative and use forward slashes.
-
-    Raises:
-        ConfigError: no file system is known for the URI.
-    """
-
-    def __init__(self, root: str):
-        # Absolute, because trials and workers run in other working directories.
-        self.root = root if "://" in root else str(Path(root).absolute())
-        try:
-            self._fs, self._base = fs.FileSystem.from_uri(self.root)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ConfigError(
-                f"storage: found {root!r}; accepted is a local folder or s3://, gs://, ... ({error})"
-            ) from None
-
-    @property
-    def file_system(self) -> tuple[fs.FileSystem, str]:
-        """The file system and this folder's path in it, for libraries that write there themselves."""
-        return self._fs, self._base
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the files can be opened by path on this machine."""
-        return isinstance(self._fs, fs.LocalFileSystem)
-
-    def exists(self, path: str) -> bool:
-        """Whether there is a file or folder of this name."""
-        return self._fs.get_file_info(self._at(path)).type != fs.FileType.NotFound
-
-    def names(self, folder: str) -> list[str]:
-        """Sorted names in a folder; none where there is no such folder."""
-        if self._fs.get_file_info(self._at(folder)).type == fs.FileType.File:
-            return []
-        selector = fs.FileSelector(self._at(folder), allow_not_found=True)
-        return sorted(info.base_name for info in self._fs.get_file_info(selector))
-
-    def signature(self) -> list[list[Any]]:
-        """Name, size and time of every file directly in this folder: changes with any of them."""
-        files = self._fs.get_file_info(fs.FileSelector(self._base))
-        return sorted([info.base_name, info.size, info.mtime_ns or 0] for info in files if info.is_file)
-
-    def read_bytes(self, path: str) -> bytes:
-        """Content of a file."""
-        with self._fs.open_input_stream(self._at(path)) as stream:
-            return stream.read()
-
-    def write_bytes(self, path: str, content: bytes) -> None:
-        """Write a file atomically: readers see the old content or all of the new."""
-        target = self._at(path)
-        if not self.is_local:
-            with self._fs.open_output_stream(target) as stream:
-                stream.write(content)
-            return
-        self._fs.create_dir(target.rpartition("/")[0], recursive=True)
-        # Hidden, and named at random: a killed writer's leftover is never read and never in another's way.
-        partial = f"{target.rpartition('/')[0]}/.{uuid.uuid4().hex}.partial"
-        with self._fs.open_output_stream(partial) as stream:
-            stream.write(content)
-        self._fs.move(partial, target)
-
-    def read_json(self, path: str) -> Any:
-        """Content of a JSON file."""
-        return json.loads(self.read_bytes(path))
-
-    def write_json(self, path: str, value: Any) -> None:
-        """Write a JSON file atomically."""
-        self.write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
-
-    def read_table(self, path: str, **options: Any) -> pa.Table:
-        """A Parquet table; options as of pyarrow.parquet.read_table (columns, filters)."""
-        return pq.read_table(self._at(path), filesystem=self._fs, **options)
-
-    def write_table(self, path: str, table: pa.Table) -> None:
-        """Write a Parquet table atomically."""
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        self.write_bytes(path, sink.getvalue().to_pybytes())
-
-    def delete(self, path: str) -> None:
-        """Remove a file or a folder; nothing happens where there is none."""
-        info = self._fs.get_file_info(self._at(path))
-        if info.type == fs.FileType.Directory:
-            self._fs.delete_dir(info.path)
-        elif info.type == fs.FileType.File:
-            self._fs.delete_file(info.path)
-
-    def upload(self, folder: Path, path: str) -> None:
-        """Copy a local folder's files into a folder of the store."""
-        self._fs.create_dir(self._at(path), recursive=True)
-        fs.copy_files(str(folder), self._at(path), destination_filesystem=self._fs)
-
-    @contextmanager
-    def as_local(self, path: str) -> Iterator[Path]:
-        """A folder of the store as a local folder: itself, or a copy that is removed afterwards."""
-        if self.is_local:
-            yield Path(self._at(path))
-            return
-        with tempfile.TemporaryDirectory(prefix="lms-ray-") as copy:
-            fs.copy_files(self._at(path), copy, source_filesystem=self._fs)
-            yield Path(copy)
+class Store(Folder):
+    """An experiment's folder."""
 
     def require(self, path: str, stage: str) -> None:
         """Refuse to go on without what an earlier stage makes.
@@ -157,96 +47,134 @@ class Store:
             MissingError: it is not there; names the stage to run.
         """
         if not self.exists(path):
-            raise MissingError(f"{self.root}/{path}: not there yet; run `python -m lms_ray.{stage}` first")
+            raise MissingError(f"{self.where(path)}: not there yet; run `python -m lms_ray.{stage}` first")
+
+    def commit(self, unit: str, record: Mapping[str, Any], files: Mapping[str, Written]) -> None:
+        """Declare a unit of work done.
+
+        Args:
+            unit: its folder.
+            record: what `done` gives back.
+            files: what was written into the folder, by the path from there.
+
+        Raises:
+            StorageError: a file is not there as it was written.
+        """
+        assert "files" not in record, "the key is taken"
+        if fault := self._fault(unit, files):
+            raise StorageError(f"{fault}; {unit} is not done; run the same command again")
+        named = {name: asdict(written) for name, written in files.items()}
+        self.write_json(f"{unit}/{DONE}", {**record, "files": named})
 
     def done(self, unit: str) -> dict[str, Any] | None:
-        """The record of a finished unit of work, or None."""
-        path = f"{unit}/{DONE}"
-        return self.read_json(path) if self.exists(path) else None
+        """The record of a finished unit of work, or None.
 
-    def commit(self, unit: str, record: dict[str, Any]) -> None:
-        """Declare a unit of work done. Everything else of it must have been written before."""
-        self.write_json(f"{unit}/{DONE}", record)
-
-    def _at(self, path: str) -> str:
-        return f"{self._base}/{path}" if path else self._base
-
-
-@contextmanager
-def hold(store: Store) -> Iterator[None]:
-    """Be the only driver of an experiment for the length of the block; for the main thread.
-
-    Raises:
-        BusyError: another driver works on it and is not gone.
-    """
-    token = uuid.uuid4().hex
-    if store.exists("driver.json"):
-        other = store.read_json("driver.json")
-        if not _is_gone(other):
-            raise BusyError(
-                f"{store.root}: process {other['pid']} on {other['host']} works on this experiment, last heard of "
-                f"{time.time() - other['beat']:.0f} s ago; wait for it, stop it, or choose another name"
-            )
-    store.write_json("driver.json", _driver_record(token))
-    time.sleep(0.2)  # two drivers that start together both write; the first one sees the other's token here
-    _require_own(store, token)
-    before = signal.signal(LOST, signal.default_int_handler)
-    stop = threading.Event()
-    beating = threading.Thread(target=_beat, args=(store, token, stop), daemon=True, name="heartbeat")
-    beating.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        beating.join()
-        signal.signal(LOST, before)
-        with suppress(BusyError, FileNotFoundError):
-            _require_own(store, token)
-            store.delete("driver.json")
-
-
-def _driver_record(token: str) -> dict[str, Any]:
-    process = psutil.Process()
-    return {
-        "token": token,
-        "host": socket.gethostname(),
-        "pid": process.pid,
-        "started": process.create_time(),
-        "beat": time.time(),
-    }
-
-
-def _is_gone(driver: dict[str, Any]) -> bool:
-    if driver["host"] != socket.gethostname():
-        return time.time() - driver["beat"] > STALE_AFTER
-    try:
-        process = psutil.Process(driver["pid"])
-        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - driver["started"]) > 2
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _require_own(store: Store, token: str) -> None:
-    driver = store.read_json("driver.json")
-    if driver["token"] != token:
-        raise BusyError(f"{store.root}: process {driver['pid']} on {driver['host']} has taken this experiment over")
-
-
-def _beat(store: Store, token: str, stop: threading.Event) -> None:
-    last = time.time()
-    while not stop.wait(BEAT_EVERY):
+        None too where DONE.json or a file that it names is not whole, which is said once.
+        """
         try:
-            _require_own(store, token)
-            store.write_json("driver.json", _driver_record(token))
-            last = time.time()
-        except BusyError:
-            break
-        except OSError:  # the storage may come back; past STALE_AFTER another driver may have begun
-            if time.time() - last > STALE_AFTER:
-                break
-    if not stop.is_set():
-        print(f"{store.root}: lost the right to write here, stopping", flush=True)
-        os.kill(os.getpid(), LOST)
-        stop.wait(30)
-        if not stop.is_set():
-            os._exit(1)
+            record, files = self._committed(unit)
+        except AbsentError:
+            return None
+        except BrokenError as error:
+            _warn_once(f"{error}; the unit counts as not done")
+            return None
+        if fault := self._fault(unit, files):
+            _warn_once(f"{fault}; the unit counts as not done")
+            return None
+        return record
+
+    def read_unit_table(self, unit: str, name: str, **options: Any) -> pa.Table:
+        """A Parquet table of a unit, checked if the unit is done; options as of pyarrow.parquet.read_table.
+
+        Raises:
+            AbsentError: there is no such file.
+            BrokenError: it is not what was committed, and the unit counts as not done from now on; or it is no table.
+        """
+        path = f"{unit}/{name}"
+        content = self.read_bytes(path)
+        if expected := self.files_of(unit).get(name):
+            self._require_same(unit, {name: expected}, {name: hashlib.sha256(content).hexdigest()})
+        return self._parse_table(path, content, options)
+
+    @contextmanager
+    def as_local(self, path: str) -> Iterator[Path]:
+        """A folder as a local folder: itself, or a copy that is removed afterwards; a done unit's files are checked.
+
+        Raises:
+            BrokenError: a file is not what was committed; the unit counts as not done from now on.
+        """
+        expected = self.files_of(path)
+        if fault := self._fault(path, expected):
+            raise self._undone(path, fault)
+        if self.is_local:
+            folder = Path(self._at(path))
+            with self._storage(path):
+                found = {name: _hash_of(folder / name) for name in expected}
+            self._require_same(path, expected, found)
+            yield folder
+            return
+        with tempfile.TemporaryDirectory(prefix="lms-ray-") as copy:
+            read = self.download(path, self.sizes(path, recursive=True), Path(copy))
+            self._require_same(path, expected, {name: written.sha256 for name, written in read.items()})
+            yield Path(copy)
+
+    def _committed(self, unit: str) -> tuple[dict[str, Any], dict[str, Written]]:
+        """Record and files of a unit.
+
+        Raises:
+            AbsentError: it has no DONE.json.
+            BrokenError: its DONE.json is not one.
+        """
+        path = f"{unit}/{DONE}"
+        record = self.read_json(path)
+        if not isinstance(record, dict):
+            raise BrokenError(f"{self.where(path)}: broken; it is no record")
+        # Version 0.1.0 named no files; it kept a list of another meaning under this key.
+        named = record.pop("files") if isinstance(record.get("files"), dict) else {}
+        try:
+            return record, {name: Written(**written) for name, written in named.items()}
+        except TypeError:
+            raise BrokenError(f"{self.where(path)}: broken; its files are not named by size and sha256") from None
+
+    def files_of(self, path: str) -> dict[str, Written]:
+        """What was written into a folder if it is a done unit, by the path from there; nothing otherwise."""
+        try:
+            return self._committed(path)[1] if path else {}
+        except (AbsentError, BrokenError):
+            return {}
+
+    def _fault(self, unit: str, files: Mapping[str, Written]) -> str | None:
+        """What is wrong with the first file that is not there with its size."""
+        sizes = self.sizes(unit, recursive=any("/" in name for name in files)) if files else {}
+        for name, written in files.items():
+            if sizes.get(name) != written.size:
+                found = f"{sizes[name]} bytes" if name in sizes else "no file"
+                return f"{self.where(f'{unit}/{name}')}: broken ({found} instead of {written.size} bytes)"
+        return None
+
+    def _require_same(self, unit: str, files: Mapping[str, Written], hashes: Mapping[str, str]) -> None:
+        for name, written in files.items():
+            if hashes[name] != written.sha256:
+                path = self.where(f"{unit}/{name}")
+                fault = f"{path}: broken (sha256 {hashes[name][:12]}... instead of {written.sha256[:12]}...)"
+                raise self._undone(unit, fault)
+
+    def _undone(self, unit: str, fault: str) -> BrokenError:
+        self.delete(f"{unit}/{DONE}")
+        return BrokenError(f"{fault}; the unit counts as not done now; run the same command again")
+
+
+def _hash_of(path: Path) -> str:
+    status = path.stat()
+    return _hash_once(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.cache
+def _hash_once(path: Path, mtime: int, size: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    log.warning("%s", message)

@@ -3,21 +3,23 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import ray
-import torch
 
 import lms_ray
 
 PACKAGES = ("ray", "torch", "transformers", "tokenizers", "numpy", "scipy", "pyarrow", "optuna", "datasets", "lang2vec")
 
 
-def collect() -> dict[str, Any]:
-    """Versions and hardware, as of now; wants a connection to Ray."""
+def collect(cluster: Mapping[str, float]) -> dict[str, Any]:
+    """Versions and hardware, as of now.
+
+    Args:
+        cluster: its resources, as Ray counts them, with the types of its GPUs.
+    """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "lms_ray": lms_ray.__version__,
@@ -27,14 +29,13 @@ def collect() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        "cluster": {key: value for key, value in ray.cluster_resources().items() if not key.startswith("node:")},
+        "cluster": {key: value for key, value in cluster.items() if not key.startswith("node:")},
     }
 
 
 def _commit() -> str | None:
     """Git commit of the code, with `+changes` where files differ from it; None outside of a checkout."""
-    folder = Path(__file__).parent
+    folder = Path(lms_ray.__file__).parent
     try:
         run = {"cwd": folder, "capture_output": True, "text": True, "check": True}
         commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()  # type: ignore[call-overload]

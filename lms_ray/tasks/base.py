@@ -1,7 +1,7 @@
 """What every task provides to the stages."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -11,19 +11,23 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.data import DataError
+from lms_ray.data.examples import NONE
+from lms_ray.tasks.pretrained import from_pretrained, some
 from lms_ray.tasks.windows import Batch, Windows
 from lms_ray.tasks.words import tokenise_words
 
-NONE = "O"  # label of what carries none, in every task
-
 
 class Task(ABC):
-    """Tokenising, head and metric of one task.
+    """Tokenising, head and metric of one task: a module of this folder that holds one with a `name`.
 
     Args:
         labels: the head's outputs, in their order; needed where they depend on the training data, but not for `score`.
     """
 
+    name: ClassVar[str]
+    """As in `experiment.task`."""
+    example: ClassVar[type]
+    """The kind of examples that it takes, of `data.examples`."""
     metric: ClassVar[str]
     """Name of the score, for tables."""
     statistics: ClassVar[tuple[str, ...]]
@@ -42,13 +46,10 @@ class Task(ABC):
     def outputs(cls, names: Iterable[str]) -> tuple[str, ...]:
         """The head's outputs, given the label names that the training data holds."""
 
-    @abstractmethod
-    def names(self, example: Any) -> Iterable[str]:
-        """Label names in an example."""
-
-    @abstractmethod
-    def relabelled(self, example: Any, mapping: Mapping[str, str]) -> Any:
-        """The example with its label names mapped; `O` stands for none."""
+    @property
+    def names(self) -> frozenset[str]:
+        """Label names that an example may carry."""
+        return frozenset(self.labels) - {NONE}
 
     @abstractmethod
     def windows(
@@ -93,6 +94,18 @@ class Task(ABC):
     def score(self, sums: np.ndarray) -> np.ndarray:
         """The metric in [0, 1] from summed statistics, shape (..., number of statistics) to (...)."""
 
+    def baselines(self, training: Iterable[Any], examples: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Answers that need no model, for tables to hold the candidates against.
+
+        Args:
+            training: what the candidates are fine-tuned on; the source's dev set where they were brought.
+            examples: the labelled set that is answered.
+
+        Returns:
+            By the name of the answer the sums of its example statistics, shape (number of statistics,).
+        """
+        return {}
+
     def build(self, encoder: PretrainedConfig) -> PreTrainedModel:
         """An encoder with this task's head, random weights drawn from torch's global generator."""
         config = deepcopy(encoder)
@@ -104,20 +117,11 @@ class Task(ABC):
         """A fine-tuned checkpoint in float32, for inference, its outputs in the order of `labels`.
 
         Raises:
-            ValueError: the checkpoint has other labels, or lacks weights of this task's architecture.
+            ValueError: the checkpoint has other labels, or its weights are broken or not of this task's architecture.
         """
-        model, report = self.model_class.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=safetensors,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # they are refused below, by name
-            output_loading_info=True,
-        )
-        for keys, fault in (("missing_keys", "it lacks"), ("mismatched_keys", "other shapes have")):
-            names = sorted(key if isinstance(key, str) else key[0] for key in report[keys])
-            if names:
-                raise ValueError(f"{fault} {', '.join(names[:4])} of {type(model).__name__}")
+        model, absent = from_pretrained(self.model_class, folder, safetensors)
+        if absent:
+            raise ValueError(f"it lacks {some(absent)} of {type(model).__name__}")
         self._order_head(model)
         return model.to(device).eval()
 
@@ -128,17 +132,18 @@ class Task(ABC):
             DataError: names the place of the first one.
         """
         for example in examples:
-            unknown = [name for name in self.names(example) if name not in self.number]
+            unknown = [name for name in example.names if name not in self.names]
             if unknown:
+                none = f" or to {NONE}" if NONE in self.labels else ""
                 raise DataError(
                     f"{example.where}: found label {unknown[0]!r}, which the training data does not have; accepted are "
-                    f"{', '.join(self.labels)}, or a mapping to one of them in data.labels"
+                    f"{', '.join(sorted(self.names))}, or a mapping to one of them{none} in data.labels"
                 )
 
     def _order_head(self, model: PreTrainedModel) -> None:
         """Put the rows of the head's last layer into the order of `labels`, by their names in the checkpoint."""
         names = cast(dict[int, str], model.config.id2label)
-        found = [names[index] for index in range(len(names))]
+        found = [str(names.get(index)) for index in range(len(names))]
         if tuple(found) == self.labels:
             return
         if sorted(found) != sorted(self.labels):
@@ -147,12 +152,18 @@ class Task(ABC):
                 f"its labels differ: it lacks {', '.join(sorted(lacking)) or 'none'}, "
                 f"and has besides {', '.join(sorted(more)) or 'none'}"
             )
-        head = model.get_submodule("classifier")
+        head = _last_layer(model)
         order = torch.tensor([found.index(label) for label in self.labels])
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter.copy_(parameter[order])
         model.config.id2label, model.config.label2id = dict(enumerate(self.labels)), dict(self.number)
+
+
+def _last_layer(model: PreTrainedModel) -> torch.nn.Linear:
+    """The layer that gives the outputs: the last linear one outside of the encoder, whatever it is called."""
+    inside = set(model.base_model.modules())
+    return [part for part in model.modules() if isinstance(part, torch.nn.Linear) and part not in inside][-1]
 
 
 def micro_f1(sums: np.ndarray) -> np.ndarray:

@@ -6,8 +6,7 @@ and `[E2]` are concatenated, and a linear layer gives the label (Soares et al. 2
 
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
@@ -87,15 +86,6 @@ class Pairs(Task):
         """No relation, and every relation of the training data."""
         return (NONE, *sorted(set(names) - {NONE}))
 
-    def names(self, example: Pair) -> Iterable[str]:
-        """The pair's labels."""
-        return example.labels
-
-    def relabelled(self, example: Pair, mapping: Mapping[str, str]) -> Pair:
-        """The pair with its labels mapped, each once; those that become `O` are none."""
-        mapped = dict.fromkeys(mapping.get(label, label) for label in example.labels)
-        return replace(example, labels=tuple(label for label in mapped if label != NONE))
-
     def windows(
         self, examples: Iterable[Pair], tokenizer: PreTrainedTokenizerBase, max_length: int, stride: int | None = None
     ) -> Windows:
@@ -129,7 +119,6 @@ class Pairs(Task):
             spans_W2=np.asarray(spans, np.int32),
             label_W=np.asarray([self.number[pair.labels[0] if pair.labels else NONE] for pair in pairs], np.int32),
             gold_E=tuple(frozenset(self.number[label] for label in pair.labels) for pair in pairs),
-            group_E=np.asarray([pair.sentence for pair in pairs], np.int32),
         )
 
     def inputs(self, batch: Batch) -> dict[str, np.ndarray]:
@@ -158,14 +147,6 @@ class Pairs(Task):
     def score(self, sums: np.ndarray) -> np.ndarray:
         """Micro F1 over relations."""
         return micro_f1(sums)
-
-
-class RelationExtraction(Pairs):
-    """Does a relation hold from one entity to another, and which?"""
-
-
-class ArgumentRoles(Pairs):
-    """Is an entity an argument of an event's trigger, and in which role?"""
 
 
 class _SubWords:

@@ -2,7 +2,7 @@
 
 import logging
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,8 @@ class QuestionAnswering(Task):
     Windows of a long context overlap by `finetune.stride`; a question's feature is the mean over its windows.
     """
 
+    name = "qa"
+    example = Question
     metric = "F1"
     statistics: ClassVar[tuple[str, ...]] = ("f1", "questions")
     model_class = AutoModelForQuestionAnswering
@@ -35,14 +37,6 @@ class QuestionAnswering(Task):
     def outputs(cls, names: Iterable[str]) -> tuple[str, ...]:
         """Scores of a first and of a last sub-word."""
         return ("start", "end")
-
-    def names(self, example: Question) -> Iterable[str]:
-        """None: answers are pieces of text."""
-        return ()
-
-    def relabelled(self, example: Question, mapping: Mapping[str, str]) -> Question:
-        """The question as it is."""
-        return example
 
     def windows(
         self,
@@ -94,7 +88,6 @@ class QuestionAnswering(Task):
             offsets_T2=np.concatenate(offsets_WL2).astype(np.int32),
             spans_W2=spans_W2,
             gold_E=tuple(questions),
-            group_E=np.asarray([question.paragraph for question in questions], np.int32),
         )
 
     def targets(self, batch: Batch) -> dict[str, np.ndarray]:

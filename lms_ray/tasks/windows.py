@@ -43,8 +43,6 @@ class Windows:
     """Label of each window, int32."""
     gold_E: tuple[Any, ...] = ()
     """What a task wants for scoring an example, one for each."""
-    group_E: np.ndarray | None = None
-    """Examples that are resampled together share a number (a paragraph's questions), int32. None: each is alone."""
 
     def __len__(self) -> int:
         return len(self.ends_W)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lms_ray.choosing.ranker import Lesson, _pairs, fit, ranks, score, validate
-from lms_ray.settings.experiment import Ranker
+from lms_ray.settings.choosing import Ranker
 
 SETTINGS = Ranker(hidden=64, epochs=10)
 QUICK = Ranker(hidden=8, epochs=2)

@@ -10,7 +10,7 @@ import torch
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.models import encoder as encoders
 from lms_ray.models.encode import encode
-from lms_ray.settings.experiment import Encode
+from lms_ray.settings.models import Encode
 from lms_ray.tasks.windows import IGNORE
 
 MAX_LENGTH = 12
@@ -113,13 +113,6 @@ def test_the_feature_is_taken_where_each_window_has_its_cls(model, task, encoder
             wanted_H += share * model.base_model(ids)[0][0, cls].numpy()
     encoded = encode(model, task, elsewhere, Encode(batch_tokens=512))
     np.testing.assert_allclose(encoded.cls_sum_H, wanted_H, rtol=1e-5, atol=1e-5)
-
-
-def test_groups_go_with_the_examples(model, task, encoder, examples):
-    windows = task.windows(examples[:4], encoder.tokenizer, MAX_LENGTH)
-    assert encode(model, task, windows, Encode()).group_E is None
-    grouped = replace(windows, group_E=np.array([5, 5, 2, 5], np.int32))
-    assert encode(model, task, grouped, Encode()).group_E.tolist() == [5, 5, 2, 5]
 
 
 def test_encoding_leaves_no_hook_behind(model, task, encoder, examples):

@@ -8,10 +8,11 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertModel
 
+import spoiled
 from encoders import byte_pairs
 from lms_ray import tasks
 from lms_ray.models import encoder as encoders
-from lms_ray.settings.loading import ConfigError
+from lms_ray.settings.errors import ConfigError
 from lms_ray.tasks.pairs import MARKERS
 
 
@@ -57,6 +58,71 @@ def test_no_code_in_pickled_weights_is_run(pickled: Path, tmp_path: Path):
     with pytest.raises(Exception, match=r"(?i)weights.only"):
         encoders.load(str(pickled), allow_pickled=[str(pickled)])
     assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize("pattern", ["{folder}", "{parent}/p*", "pickled", "./p*", "../{name}/pickled"])
+def test_a_folder_may_be_allowed_as_it_is_written_or_from_the_root(
+    encoder, pickled: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(pickled.parent)
+    pattern = pattern.format(folder=pickled, parent=pickled.parent, name=pickled.parent.name)
+    for name in ("pickled", "./pickled/", str(pickled)):
+        assert encoders.load(name, allow_pickled=[pattern]).digest == encoder.digest
+
+
+@pytest.fixture
+def hub(encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cached snapshot of the hub's model `some/encoder`; the hub itself does not answer."""
+    cached = tmp_path / "hub" / "models--some--encoder"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return Path(shutil.copytree(encoder_folder, cached / "snapshots" / ("0" * 40)))
+
+
+def test_a_model_in_the_hubs_cache_needs_no_hub(encoder, hub: Path):
+    assert encoders.load("some/encoder").digest == encoder.digest
+    assert encoders.load_config("some/encoder").hidden_size == encoder.config.hidden_size
+    spoiled.pickled(hub)
+    with pytest.raises(ConfigError, match=r"^encoder: found 'some/encoder'; .*allow_pickled does not name it"):
+        encoders.load("some/encoder")
+    assert encoders.load("some/encoder", allow_pickled=["some/encoder"]).digest == encoder.digest
+
+
+def test_a_model_of_the_hub_is_checked_as_a_folder_is(hub: Path):
+    spoiled.removed("*token*")(hub)
+    with pytest.raises(ConfigError, match=r"^encoder: found 'some/encoder'; .*it has no tokenizer: looked for"):
+        encoders.load("some/encoder")
+    with pytest.raises(ConfigError, match=r"^encoder: found 'some/other'; accepted is a Hugging Face model name"):
+        encoders.load("some/other")
+
+
+@pytest.mark.parametrize(("spoil", "message"), spoiled.FAULTS)
+def test_a_folder_with_a_fault_is_refused_in_one_line(encoder_folder: Path, tmp_path: Path, spoil, message: str):
+    folder = shutil.copytree(encoder_folder, tmp_path / "bert")  # from this name transformers guesses the architecture
+    spoil(folder)
+    with pytest.raises(ConfigError, match=rf"^encoder: found '{folder}'; accepted is .*\({message}") as refused:
+        encoders.load(str(folder))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_tokenizer_larger_than_the_embeddings_is_refused(encoder, encoder_folder: Path, tmp_path: Path):
+    folder, size = shutil.copytree(encoder_folder, tmp_path / "e"), len(encoder.tokenizer)
+    encoder.tokenizer.save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["Köln"])
+    tokenizer.save_pretrained(folder)
+    message = f"its tokenizer numbers {size + 1} sub-words, and its embeddings have {size} rows"
+    with pytest.raises(ConfigError, match=message):
+        encoders.load(str(folder), MARKERS)
+
+
+def test_only_a_pooler_may_be_missing(encoder, encoder_folder: Path, tmp_path: Path):
+    folder = shutil.copytree(encoder_folder, tmp_path / "e")
+    spoiled.weights(lambda weights: {name: weights[name] for name in weights if "pooler" not in name})(folder)
+    loaded = encoders.load(str(folder))
+    assert loaded.weights.keys() == {name for name in encoder.weights if "pooler" not in name}
 
 
 @pytest.mark.parametrize("name", ["nowhere/at all", "empty"])

@@ -9,10 +9,12 @@ import safetensors.torch
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
+from lms_ray.data.examples import TaggedSentence
 from lms_ray.data.readers.conllu import UPOS
 from lms_ray.models.encode import encode
 from lms_ray.models.finetune import FineTuner
-from lms_ray.settings.experiment import Candidate, Encode, FineTune
+from lms_ray.settings.candidates import Candidate
+from lms_ray.settings.models import Encode, FineTune
 
 CANDIDATE = Candidate(learning_rate=3e-3, epochs=3, batch_size=8, seed=0)
 
@@ -56,6 +58,76 @@ def test_an_interrupted_candidate_is_bit_for_bit_the_uninterrupted_one(start):
     assert resumed.is_finished
     assert resumed_losses == losses
     assert state == whole.state()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda state: b"", "no training state: "),
+        (lambda state: state[: len(state) // 2], "no training state: .*incomplete"),
+        (lambda state: b"version https://git-lfs" * 9, "no training state: "),
+        (lambda state: without(state, "losses"), "of another model, which differs in losses"),
+        (lambda state: without(state, "weight.classifier.bias"), r"differs in weight\.classifier\.bias$"),
+        (lambda state: with_more(state, "weight.pooler.dense.bias"), r"differs in weight\.pooler\.dense\.bias$"),
+        (lambda state: with_more(state, "exp_avg.classifier.bias"), r"differs in exp_avg\.classifier\.bias$"),
+    ],
+)
+def test_a_broken_state_is_refused_and_changes_nothing(start, spoil, message: str):
+    tuner = start()
+    tuner.train_epoch()
+    state = tuner.state()
+    fresh = start()
+    untouched = fresh.state()
+    with pytest.raises(ValueError, match=message):
+        fresh.load_state(spoil(state))
+    assert fresh.state() == untouched
+    fresh.train_epoch()
+    assert fresh.state() == state
+
+
+def without(state: bytes, name: str) -> bytes:
+    tensors = safetensors.torch.load(state)
+    del tensors[name]
+    return safetensors.torch.save(tensors)
+
+
+def with_more(state: bytes, name: str) -> bytes:
+    return safetensors.torch.save(safetensors.torch.load(state) | {name: torch.zeros(3)})
+
+
+def test_a_batch_without_any_label_changes_nothing_but_the_schedule(task, encoder):
+    """The windows inside of a word that is longer than one: their mean loss is 0 / 0."""
+    long = TaggedSentence(("dog" * 30, "runs"), ("NOUN", "VERB"))
+    train = task.windows([long] * 2, encoder.tokenizer, 12)
+    assert len(train) > 8
+    tuner = FineTuner(task, encoder, Candidate(3e-3, 2, 1, 0), FineTune(warmup=0), train, 0, "cpu")
+    rates = []
+    tuner.optimizer.register_step_pre_hook(
+        lambda optimizer, _arguments, _keywords: rates.append(optimizer.param_groups[0]["lr"])
+    )
+    losses = finish(tuner)
+    assert np.isfinite(losses).all()
+    assert losses[1] < losses[0]
+    assert not tuner.diverged
+    labelled = 4  # a window of each sentence begins the word, another one holds "runs"
+    assert tuner.unlabelled == 2 * (len(train) - labelled)
+    assert len(rates) == 2 * labelled
+    steps = 2 * len(train)
+    assert {round(rate / 3e-3 * steps, 6) for rate in rates} <= set(range(1, steps + 1))
+    assert min(rates[labelled - 1 :: labelled]) < 3e-3 / 2
+
+
+def test_a_candidate_that_diverged_says_so(start):
+    tuner = start(Candidate(1e38, 2, 8, 0))
+    assert not tuner.diverged
+    tuner.train_epoch()
+    assert tuner.diverged
+    resumed = start(Candidate(1e38, 2, 8, 0))
+    resumed.load_state(tuner.state())
+    assert resumed.diverged
+    unlucky = start()
+    unlucky.losses = [1.0, float("inf")]
+    assert unlucky.diverged
 
 
 def test_a_candidate_does_not_depend_on_what_ran_before_it(start):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lms_ray.settings.data import EVERY, FORMATS, Data, Iob, Source
+from lms_ray.settings.data import EVERY, Data, Iob, Source, Texts
+from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.loading import ConfigError, load, to_yaml
+from lms_ray.settings.loading import load, to_yaml
 
 BASE = ["name=x", "encoder=e", "pivots=[de, nl]", "targets=[fr, sv]", "data.root=/data", "data.files=d/{lang}.{split}"]
 HUB = ["data.format=hub", "data.root=null", "data.files={}"]
@@ -23,21 +24,7 @@ def refusal(*overrides: str, task: str = "pos") -> str:
     return str(refused.value)
 
 
-@pytest.mark.parametrize("task", list(FORMATS))
-def test_every_task_has_its_formats_and_no_others(task: str):
-    for form in ("conllu", "iob", "squad", "jsonl", "ace"):
-        if form in FORMATS[task]:
-            assert configured(f"data.format={form}", task=task).data.format == form
-        else:
-            accepted = ", ".join(FORMATS[task])
-            message = f"data.format is {form}; accepted for task {task} are {accepted}"
-            assert refusal(f"data.format={form}", task=task) == message
-    assert configured(*HUB, 'data.hub={"*": {path: a}}', task=task).data.format == "hub"
-
-
 MISTAKES = [
-    ("pos", ["data.format=csv"], "data.format: found 'csv'; input should be 'conllu', 'iob', 'squad', 'jsonl', 'ace', "
-     "'hub' or 'toy'"),
     ("pos", ["data.root=null"], "data: root is not set; accepted is the folder that holds the files "
      "(data.root=/path/to/data)"),
     ("pos", ["data.files={en: a, nl: b, fr: c}"], "data.files names nothing for de, sv"),
@@ -54,6 +41,16 @@ MISTAKES = [
     ("ner", ["data.iob={en: {illegal: drop}}"],
      "data.iob.en.illegal: found 'drop'; input should be 'refuse' or 'repair'"),
     ("ner", ["data.iob={en: {word: 1}}"], "data.iob.en.word: no such key"),
+    ("pos", ["data.texts={en: {columns: {text: 0.5}}}"],
+     "data.texts.en.columns.text: found 0.5; input should be a valid integer"),
+    ("pos", ["data.texts={en: {columns: {text: true}}}"],
+     "data.texts.en.columns.text: found True; input should be a valid integer"),
+    ("pos", ["data.texts={en: {columns: {text: -1}}}"],
+     "data.texts.en.columns.text: found -1; input should be greater than or equal to 0"),
+    ("pos", ["data.texts={en: {columns: {txt: 1}}}"],
+     "data.texts.en.columns.txt: found 'txt'; input should be 'text', 'pair', 'label' or 'id'"),
+    ("pos", ["data.texts={en: {delimiter: ', '}}"],
+     "data.texts.en.delimiter: found ', '; string should have at most 1 character"),
     ("pos", ["data.format=toy"], "data: toy languages are generated; root and files must be left out"),
     ("pos", ["data.format=toy", "data.root=null", "data.files={}"],
      "encoder: toy and data.format: toy go together, each was made for the other"),
@@ -64,9 +61,6 @@ MISTAKES = [
     ("re", ["data.unrelated=maybe"], "data.unrelated: found 'maybe'; input should be 'keep' or 'drop'"),
     ("re", ["data.split_seed=-1"], "data.split_seed: found -1; input should be greater than or equal to 0"),
     ("ner", ["data.labels={MISC: null}"], "data.labels.MISC: found None; input should be a valid string"),
-    ("qa", ["data.labels={a: b}"],
-     "data.labels is for tasks with labels, and qa has none; accepted is to leave it out"),
-    ("ner", ["data.unrelated=drop"], "data.unrelated is for pairs (re, arl), found task ner"),
     ("ner", ["sweep.checkpoints=x", "sweep={search: optuna, candidates: 9}"],
      "sweep: checkpoints are taken in place of fine-tuning; search: optuna has nothing to search"),
     ("qa", ["finetune.stride=65"], "finetune: stride is 65; accepted is at most half of max_length, 64"),
@@ -100,12 +94,16 @@ def test_a_mistake_in_the_files_of_a_language_is_named_by_its_key(files: str, me
     assert len(refusal(f"data.files={files}").splitlines()) == 1
 
 
-@pytest.mark.parametrize("pattern", ["", "/data/{lang}-{split}.conllu"], ids=["empty", "absolute"])
+@pytest.mark.parametrize(
+    "pattern", ["", "/data/{lang}-{split}.conllu", "~/d/{lang}"], ids=["empty", "absolute", "home"]
+)
 def test_a_pattern_that_cannot_be_looked_for_is_refused(pattern: str):
     assert "data" in refusal(f"data.files='{pattern}'")
 
 
-@pytest.mark.parametrize("override", ["data.files={'*': a, dan: b}", "data.iob={danish: {tag: 2}}"])
+@pytest.mark.parametrize(
+    "override", ["data.files={'*': a, dan: b}", "data.iob={danish: {tag: 2}}", "data.texts={dan: {}}"]
+)
 def test_data_for_no_language_is_refused_with_its_key(override: str):
     message = refusal(override, task="ner")
     assert message.startswith(override.partition("=")[0])
@@ -163,6 +161,10 @@ def test_data_sets_and_layouts_are_of_their_language_or_of_every_one():
     assert layouts.layout("fr") == Iob(token=1)
     assert layouts.layout("de") == Iob(comments=True)
     assert Data(format="iob", root="/").layout("de") == Iob()
+    texts = Data(format="csv", root="/", texts={"*": {"columns": {"text": "review"}}, "de": {"header": False}})
+    assert texts.text_layout("fr") == Texts(columns={"text": "review"})
+    assert texts.text_layout("de") == Texts(header=False)
+    assert Data(format="csv", root="/").text_layout("de") == Texts()
 
 
 def test_workers_in_other_folders_find_local_data(tmp_path, monkeypatch: pytest.MonkeyPatch):
@@ -186,10 +188,12 @@ def test_workers_in_other_folders_find_local_data(tmp_path, monkeypatch: pytest.
 
 
 def test_workers_in_other_folders_find_a_local_data_set_whatever_its_name(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "sets" / "ner-de").mkdir(parents=True)
+    (tmp_path / "sets" / "ner[1]-de").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    found = Data(format="hub", hub={"*": {"path": "sets/ner-{lang}"}}).absolute()
-    assert found.hub["*"].path == f"{tmp_path}/sets/ner-{{lang}}"
+    hub = {"*": {"path": "sets/ner[1]-{lang}"}, "fr": {"path": "org/a**b"}}
+    found = Data(format="hub", hub=hub).absolute()
+    assert found.hub["*"].path == f"{tmp_path}/sets/ner[1]-{{lang}}"
+    assert found.hub["fr"].path == "org/a**b"
 
 
 @pytest.mark.parametrize(
@@ -211,6 +215,10 @@ def test_workers_in_other_folders_find_a_local_data_set_whatever_its_name(tmp_pa
         (
             "ner",
             [*HUB, "data.hub={'*': {path: 'a/{lang}', splits: {dev: 'train[:9]'}, columns: {tags: t}}}"],
+        ),
+        (
+            "pos",
+            ["data.format=tsv", "data.texts={'*': {header: false, delimiter: \"\\t\", columns: {text: 1, id: a}}}"],
         ),
         ("qa", ["finetune={max_length: 384, stride: 128}", "allow_pickled=[e]"]),
         ("re", ["data.unrelated=drop", "data.format=ace", "data.split_seed=3", "train_on=source+pivots"]),

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from lms_ray.settings.experiment import Candidate, Sweep, content_hash, grid, seed_for
+from lms_ray.settings.candidates import Candidate, Sweep, grid
+from lms_ray.settings.hashing import content_hash, seed_for
 
 SMALL = Sweep(learning_rate=(3e-5, 5e-5), epochs=(3, 4), seeds=3)
 

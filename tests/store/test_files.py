@@ -1,18 +1,16 @@
-"""Whatever dies, a reader sees whole files only, and one driver at a time writes."""
+"""Whatever dies and whatever the storage answers, a reader sees whole files only, and a done unit is whole."""
 
-import os
-import subprocess
-import sys
-import threading
-import time
+import logging
+import re
+import resource
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import pytest
 
-from lms_ray.store import files as stores
-from lms_ray.store.files import STALE_AFTER, BusyError, Store, hold
+from lms_ray.settings.errors import AbsentError, BrokenError, StorageError
+from lms_ray.settings.loading import ConfigError
+from lms_ray.store.files import Store
 
 SIZE = 2_000_000
 WRITER = f"""
@@ -22,95 +20,209 @@ for number in range(10**6):
     Store(sys.argv[1]).write_bytes("model/weights", bytes([number % 256]) * {SIZE})
     print(number, flush=True)
 """
-DRIVER = """
-import sys, time
-from lms_ray.store.files import Store, hold
-with hold(Store(sys.argv[1])):
-    print("holding", flush=True)
-    time.sleep(60)
-"""
+TABLE = pa.table({"corpus": ["de-dev", "nl-dev"], "feature": [[1.0, 2.5], [0.1, 1e-300]], "total": [1, 2**40]})
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "runs" / "pos"))
+def model(tmp_path: Path) -> Path:
+    """A model's folder before it is uploaded."""
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "sub" / "weights").write_bytes(b"\0\1" * 1000)
+    return folder
 
 
 @pytest.fixture
-def started(store: Store):
-    """Start a script in a process of its own and wait for its first line."""
-    processes = []
-
-    def start(script: str) -> subprocess.Popen:
-        process = subprocess.Popen([sys.executable, "-c", script, store.root], stdout=subprocess.PIPE)
-        processes.append(process)
-        assert process.stdout.readline()
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+def unit(store: Store, model: Path) -> str:
+    """A done unit with a model and a table."""
+    files = store.upload(model, "candidates/one")
+    files["scores.parquet"] = store.write_table("candidates/one/scores.parquet", TABLE)
+    store.commit("candidates/one", {"dev_score": 0.5}, files)
+    return "candidates/one"
 
 
-def driver(**changes) -> dict:
-    """The record of a driver: this process, unless said otherwise."""
-    return {**stores._driver_record("another token"), **changes}
+def tear(store: Store, path: str) -> None:
+    """Lose the second half of a file, as a storage might."""
+    content = store.read_bytes(path)
+    store.write_bytes(path, content[: len(content) // 2])
 
 
-def test_a_killed_writer_leaves_a_whole_file(store: Store, started):
-    process = started(WRITER)
-    seen = [store.read_bytes("model/weights") for _ in range(200)]
-    process.kill()
-    process.wait()
-    seen.append(store.read_bytes("model/weights"))
-    assert {len(content) for content in seen} == {SIZE}
-    assert all(content == content[:1] * SIZE for content in seen)
-    assert len({content[:1] for content in seen}) > 1  # it was being written meanwhile
-    assert [name for name in store.names("model") if not name.startswith(".")] == ["weights"]
+def flip(store: Store, path: str) -> None:
+    """Change one byte of a file."""
+    content = bytearray(store.read_bytes(path))
+    content[len(content) // 2] ^= 1
+    store.write_bytes(path, bytes(content))
 
 
-def test_a_failed_write_keeps_the_old_content(store: Store):
-    store.write_bytes("a/b", b"old")
-    with pytest.raises(TypeError):
-        store.write_json("a/b", {"not": {"a set"}})
-    assert store.read_bytes("a/b") == b"old"
-    assert store.names("a") == ["b"]
-
-
-def test_a_unit_is_done_when_it_is_committed(store: Store):
-    assert store.done("candidates/one") is None
-    store.write_bytes("candidates/one/model.safetensors", b"weights")
-    assert store.done("candidates/one") is None
-    store.commit("candidates/one", {"dev_score": 0.5})
-    assert store.done("candidates/one") == {"dev_score": 0.5}
-    assert store.names("candidates") == ["one"]
-    assert store.names("nowhere") == []
-    assert store.done("candidates/one/model.safetensors") is None  # a file is no unit
+def test_files_come_back_as_they_were(store: Store):
+    store.write_bytes("a/weights", b"\0\1")
+    store.write_json("a/b.json", {"score": 0.1})
+    assert store.read_bytes("a/weights") == b"\0\1"
+    assert store.read_json("a/b.json") == {"score": 0.1}
+    store.write_json("a/b.json", [1])
+    assert store.read_json("a/b.json") == [1]
+    assert (store.names("a"), store.names("a/weights"), store.names("nowhere")) == (["b.json", "weights"], [], [])
+    assert [store.exists(path) for path in ("a", "a/weights", "a/c", "a/weights/c")] == [True, True, False, False]
+    with pytest.raises(AbsentError, match=r"runs/pos/a/c: no such file"):
+        store.read_bytes("a/c")
+    for path in ("a/weights", "a/never-there"):
+        store.delete(path)
+    assert store.names("a") == ["b.json"]
+    store.delete("a")
+    assert not store.exists("a/b.json")
 
 
 def test_tables_come_back_as_they_were(store: Store):
-    table = pa.table({"corpus": ["de-dev", "nl-dev"], "feature": [[1.0, 2.5], [0.1, 1e-300]], "total": [1, 2**40]})
-    store.write_table("a/b.parquet", table)
-    assert store.read_table("a/b.parquet").equals(table)
+    store.write_table("a/b.parquet", TABLE)
+    assert store.read_table("a/b.parquet").equals(TABLE)
     assert store.read_table("a/b.parquet", columns=["total"]).column_names == ["total"]
     assert store.read_table("a/b.parquet", filters=[("corpus", "in", ["nl-dev"])])["total"].to_pylist() == [2**40]
 
 
-def test_folders_go_up_and_come_back(store: Store, tmp_path: Path):
-    source = tmp_path / "model"
-    (source / "sub").mkdir(parents=True)
-    (source / "config.json").write_text("{}")
-    (source / "sub" / "weights").write_bytes(b"\0\1")
-    store.write_json("candidates/one/candidate.json", {})
-    store.upload(source, "candidates/one")
-    with store.as_local("candidates/one") as folder:
-        assert (folder / "sub" / "weights").read_bytes() == b"\0\1"
-    assert store.names("candidates/one") == ["candidate.json", "config.json", "sub"]
-    store.delete("candidates/one/sub")
-    store.delete("candidates/one/config.json")
-    store.delete("candidates/one/never-there")
-    assert store.names("candidates/one") == ["candidate.json"]
+def test_a_unit_is_done_when_it_is_committed(store: Store):
+    assert store.done("candidates/one") is None
+    files = {"weights": store.write_bytes("candidates/one/weights", b"1234")}
+    assert store.done("candidates/one") is None
+    store.commit("candidates/one", {"dev_score": 0.5}, files)
+    assert store.done("candidates/one") == {"dev_score": 0.5}
+    assert store.read_json("candidates/one/DONE.json")["files"]["weights"]["size"] == 4
+    assert store.done("candidates/one/weights") is None  # a file is no unit
+
+
+def test_a_unit_comes_back_whole(store: Store, unit: str):
+    with store.as_local(unit) as folder:
+        assert (folder / "sub" / "weights").read_bytes() == b"\0\1" * 1000
+        assert (folder / "config.json").read_text() == "{}"
+    assert store.read_unit_table(unit, "scores.parquet", columns=["total"]).equals(TABLE.select(["total"]))
+
+
+@pytest.mark.parametrize("name", ["config.json", "sub/weights"])
+@pytest.mark.parametrize("lost", [Store.delete, tear])
+def test_a_unit_that_lost_a_file_is_done_again_and_says_so_once(
+    store: Store, unit: str, name: str, lost, caplog: pytest.LogCaptureFixture
+):
+    lost(store, f"{unit}/{name}")
+    with caplog.at_level(logging.WARNING):
+        assert [store.done(unit), store.done(unit)] == [None, None]
+    found = "no file" if lost is Store.delete else r"\d+ bytes"
+    (line,) = caplog.messages
+    assert re.fullmatch(rf".*{unit}/{name}: broken \({found} instead of \d+ bytes\); the unit counts as not done", line)
+
+
+@pytest.mark.parametrize("changed", [Store.delete, tear, flip])
+def test_a_file_that_is_not_what_was_committed_is_found_before_it_is_used(store: Store, unit: str, changed):
+    with store.as_local(unit):
+        pass  # it was hashed before
+    changed(store, f"{unit}/sub/weights")
+    broken = rf"^\S+/{unit}/sub/weights: broken \(.* instead of .*\); the unit counts as not done now; run the same"
+    with pytest.raises(BrokenError, match=broken), store.as_local(unit):
+        pytest.fail("used")
+    assert not store.exists(f"{unit}/DONE.json")
+
+
+@pytest.mark.parametrize("changed", [tear, flip])
+def test_a_table_that_is_not_what_was_committed_is_found_before_it_is_used(store: Store, unit: str, changed):
+    changed(store, f"{unit}/scores.parquet")
+    with pytest.raises(BrokenError, match=rf"{unit}/scores.parquet: broken \(sha256 .* instead of"):
+        store.read_unit_table(unit, "scores.parquet")
+    assert store.done(unit) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"dev_score": 0.5', b"[1]", b"\xff\xfe", b'{"files": {"weights": 3}}', b"[" * 10**5]
+)
+def test_a_broken_done_json_is_named_and_its_unit_is_done_again(
+    store: Store, unit: str, content: bytes, caplog: pytest.LogCaptureFixture
+):
+    store.write_bytes(f"{unit}/DONE.json", content)
+    assert store.done(unit) is None
+    assert f"{unit}/DONE.json: broken; " in caplog.text
+
+
+@pytest.mark.parametrize("record", [{"seconds": 3.0}, {"path": "elsewhere", "files": [["config.json", 3, 4]]}])
+def test_a_unit_of_version_0_1_0_named_no_files(local: Store, record: dict):
+    local.write_json("candidates/one/DONE.json", record)
+    assert local.done("candidates/one") == record
+
+
+def test_what_is_not_there_as_it_was_written_is_not_committed(store: Store, model: Path):
+    files = store.upload(model, "candidates/one")
+    tear(store, "candidates/one/sub/weights")
+    with pytest.raises(StorageError, match=r"one/sub/weights: broken \(1000 bytes instead of 2000 bytes\)"):
+        store.commit("candidates/one", {}, files)
+    assert store.done("candidates/one") is None
+
+
+def test_an_object_store_that_refuses_a_file_is_heard(object_store, model: Path):
+    """S3 answers 403 when an upload ends; the client that copies folders does not say so."""
+    store = Store(object_store.uri("runs/pos"))
+    object_store.refused = "weights"
+    with pytest.raises(StorageError, match=r"^s3://bucket/runs/pos/candidates/one/sub/weights: .*ACCESS_DENIED"):
+        store.commit("candidates/one", {}, store.upload(model, "candidates/one"))
+    assert store.names("candidates/one") == ["config.json"]
+
+
+def test_a_broken_table_is_named(store: Store):
+    store.write_table("candidates.parquet", TABLE)
+    tear(store, "candidates.parquet")
+    with pytest.raises(BrokenError, match=r"runs/pos/candidates.parquet: broken; .*; delete it and run"):
+        store.read_table("candidates.parquet")
+
+
+READS = {
+    "exists": (),
+    "names": (),
+    "sizes": (),
+    "modified": (),
+    "done": (),
+    "delete": (),
+    "read_bytes": (),
+    "read_json": (),
+    "read_table": (),
+    "read_unit_table": ("scores.parquet",),
+}
+WRITES = {"write_bytes": (b"1",), "write_json": (1,), "write_table": (TABLE,), "commit": ({}, {})}
+
+
+@pytest.mark.parametrize("method", [*READS, *WRITES, "upload"])
+def test_every_error_of_the_storage_is_one_line(local: Store, model: Path, method: str):
+    local.write_bytes("a/file", b"")
+    call = getattr(local, method)
+    arguments = {**READS, **WRITES}.get(method, ())
+    before = (model,) if method == "upload" else ()
+    with pytest.raises(StorageError, match=rf"^{local.root}/x+\S*: file name too long$"):
+        call(*before, "x" * 300, *arguments)
+    if method in READS:
+        return
+    with pytest.raises(StorageError, match=rf"^{local.root}/a/file/b\S*: there is a file where a folder is wanted$"):
+        call(*before, "a/file/b", *arguments)
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_content(local: Store):
+    """A limit on the size of files stands for the full disk."""
+    local.write_bytes("a/b", b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(StorageError, match=rf"^{local.root}/a/b: file too large$"):
+            local.write_bytes("a/b", b"new" * SIZE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert local.read_bytes("a/b") == b"old"
+    assert local.names("a") == ["b"]  # no partial file
+
+
+def test_a_killed_writer_leaves_a_whole_file(local: Store, started):
+    process = started(WRITER, local.root)
+    seen = [local.read_bytes("model/weights") for _ in range(200)]
+    process.kill()
+    process.wait()
+    seen.append(local.read_bytes("model/weights"))
+    assert {len(content) for content in seen} == {SIZE}
+    assert all(content == content[:1] * SIZE for content in seen)
+    assert len({content[:1] for content in seen}) > 1  # it was being written meanwhile
+    assert [name for name in local.names("model") if not name.startswith(".")] == ["weights"]
 
 
 def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -128,74 +240,13 @@ def test_a_folder_may_have_a_space_and_any_letter_in_its_name(tmp_path: Path):
     assert (store.read_json("a/b.json"), store.names("a")) == (1, ["b.json"])
 
 
-def test_a_second_driver_is_refused_while_the_first_lives(store: Store, started):
-    process = started(DRIVER)
-    with pytest.raises(BusyError, match=f"process {process.pid} on .* works on this experiment"), hold(store):
-        pytest.fail("two drivers")
-    assert store.read_json("driver.json")["pid"] == process.pid
+@pytest.mark.parametrize("root", ["", "s3:/bucket/runs", "what://bucket/runs", "runs\0"])
+def test_what_is_no_folder_is_refused(root: str):
+    with pytest.raises(ConfigError, match=re.escape(f"storage: found {root!r}; accepted is a local folder or s3://")):
+        Store(root)
 
 
-@pytest.mark.parametrize("reaped", [False, True], ids=["zombie", "reaped"])
-def test_a_killed_driver_is_taken_over_at_once(store: Store, started, reaped: bool):
-    process = started(DRIVER)
-    process.kill()
-    if reaped:
-        process.wait()
-    else:
-        while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
-    with hold(store):
-        assert store.read_json("driver.json")["pid"] == os.getpid()
-    assert not store.exists("driver.json")
-
-
-def test_a_process_that_got_the_number_of_a_dead_driver_does_not_block(store: Store):
-    store.write_json("driver.json", driver(started=psutil.Process().create_time() - 1000))
-    with hold(store):
-        pass
-
-
-def test_a_driver_on_another_machine_is_judged_by_its_heartbeat(store: Store):
-    store.write_json("driver.json", driver(host="elsewhere", pid=7, beat=time.time() - STALE_AFTER + 30))
-    with pytest.raises(BusyError, match=r"process 7 on elsewhere .* 270 s ago"), hold(store):
-        pytest.fail("two drivers")
-    store.write_json("driver.json", driver(host="elsewhere", pid=7, beat=time.time() - STALE_AFTER - 1))
-    with hold(store):
-        assert store.read_json("driver.json")["pid"] == os.getpid()
-
-
-def test_an_error_lets_go_of_the_experiment(store: Store):
-    with pytest.raises(ZeroDivisionError), hold(store):
-        _ = 1 / 0
-    with hold(store):
-        pass
-
-
-def test_of_two_drivers_that_start_together_the_last_to_write_works(store: Store):
-    def other_driver() -> None:
-        while not store.exists("driver.json"):
-            time.sleep(0.001)
-        store.write_json("driver.json", driver(pid=7))
-
-    thread = threading.Thread(target=other_driver)
-    thread.start()
-    with pytest.raises(BusyError, match=r"process 7 on .* has taken this experiment over"), hold(store):
-        pytest.fail("two drivers")
-    thread.join()
-    assert store.read_json("driver.json")["pid"] == 7
-
-
-def test_a_driver_beats_while_it_works_and_stops_when_it_was_taken_over(
-    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-):
-    monkeypatch.setattr(stores, "BEAT_EVERY", 0.05)
-    with pytest.raises(KeyboardInterrupt), hold(store):
-        before = store.read_json("driver.json")["beat"]
-        time.sleep(0.3)
-        assert store.read_json("driver.json")["beat"] > before
-        store.write_json("driver.json", driver(host="elsewhere"))
-        for _ in range(100):
-            time.sleep(0.1)
-        pytest.fail("went on without the right to write")
-    assert "lost the right to write" in capsys.readouterr().out
-    assert store.read_json("driver.json")["host"] == "elsewhere"  # not ours to remove
+def test_keys_in_a_uri_are_not_shown(object_store):
+    with pytest.raises(StorageError) as caught:
+        Store(object_store.uri("runs")).read_bytes("a")
+    assert str(caught.value) == "s3://bucket/runs/a: no such file or directory"

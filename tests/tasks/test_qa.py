@@ -13,7 +13,7 @@ from transformers.modeling_outputs import QuestionAnsweringModelOutput
 from encoders import byte_pairs, sentence_pieces, word_pieces
 from lms_ray.data.examples import Answer, Question
 from lms_ray.models.encode import encode
-from lms_ray.settings.experiment import Encode, FineTune
+from lms_ray.settings.models import Encode, FineTune
 from lms_ray.tasks import answers
 from lms_ray.tasks.qa import MAX_ANSWER, QuestionAnswering
 from lms_ray.tasks.windows import Windows, pad
@@ -90,7 +90,6 @@ def test_windows_overlap_by_the_stride_and_cover_the_context(
     assert window == len(windows)
     assert (len(windows) > len(questions)) == (max_length < 512)
     assert windows.examples == len(questions)
-    assert windows.group_E.tolist() == [number // 3 for number in range(len(questions))]
     assert (windows.spans_W2 > 0).any()
 
 
@@ -317,7 +316,6 @@ def test_statistics_from_a_model_equal_a_brute_force(qa, encoder, questions):
     wanted = [answers.f1(best[number][1], [q.answers[0].text], "en") for number, q in enumerate(questions)]
     assert encoded.statistics_ES.tolist() == [[score, 1] for score in wanted]
     assert 0 < sum(wanted) < len(wanted)
-    assert encoded.group_E.tolist() == [question.paragraph for question in questions]
 
 
 def test_a_context_of_which_the_tokenizer_leaves_nothing_is_answered_wrong(qa, encoder):

@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
+from reprlib import repr as short
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from lms_ray.data import DataError, sentences
-from lms_ray.data.examples import Pair
+from lms_ray.data.examples import Argument, Pair, Relation
+from lms_ray.data.readers import Place, Records, reader
 from lms_ray.data.sentences import Span, Words, unescape
 from lms_ray.data.text import whole
 
@@ -50,7 +52,17 @@ def files(folder: Path, split: str, seed: int) -> list[Path]:
     return [path for name in parts[split] for path in documents[name]]
 
 
-def read_relations(folder: Path, split: str, seed: int) -> list[Pair]:
+@reader("ace", gives=Relation)
+def _(place: Place) -> Records:
+    return read_relations(place.path, place.split, place.data.split_seed)
+
+
+@reader("ace", gives=Argument)
+def _(place: Place) -> Records:
+    return read_arguments(place.path, place.split, place.data.split_seed)
+
+
+def read_relations(folder: Path, split: str, seed: int) -> Records:
     """Every ordered pair of entity mentions in a sentence, with the relations (`PHYS.Located`) from first to second.
 
     Raises:
@@ -59,7 +71,7 @@ def read_relations(folder: Path, split: str, seed: int) -> list[Pair]:
     return _read(folder, split, seed, _related)
 
 
-def read_arguments(folder: Path, split: str, seed: int) -> list[Pair]:
+def read_arguments(folder: Path, split: str, seed: int) -> Records:
     """Every event mention's trigger with every entity mention in its sentence, and the mention's roles in the event.
 
     Raises:
@@ -89,6 +101,10 @@ class _Document:
     path: Path
     sentences: list[Span]
     words: list[Words]
+    plain: list[tuple[str, ...]]
+    """Words of the sentences as they would be without any annotation, which joins sentences and cuts words."""
+    first: list[int]
+    """For each sentence, which of the plain ones it begins."""
     mentions: dict[str, _Mention]
     relations: list[tuple[str, str, str]]
     """Label, first mention, second mention."""
@@ -101,9 +117,12 @@ class _Document:
 
 
 def _documents(folder: Path) -> dict[str, tuple[Path, Path]]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: found no such folder; accepted is a language's folder of ACE 2005")
-    found = {path for path in folder.rglob("*") if path.name.endswith((".sgm", ".apf.xml"))}
+    try:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: found no such folder; accepted is a language's folder of ACE 2005")
+        found = {path for path in folder.rglob("*") if path.name.endswith((".sgm", ".apf.xml"))}
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from None
     taken = {path for path in found if "adj" in path.relative_to(folder).parent.parts} or found
     if left_out := sum(path.name.endswith(".apf.xml") for path in found - taken):
         log.info("%s: left out %d .apf.xml outside of folders named adj", folder, left_out)
@@ -122,22 +141,22 @@ def _documents(folder: Path) -> dict[str, tuple[Path, Path]]:
 
 def _read(
     folder: Path, split: str, seed: int, pairs: Callable[[_Document, int, Counter[str]], Iterator[Pair]]
-) -> list[Pair]:
+) -> Records:
     paths = files(folder, split, seed)
     left_out: Counter[str] = Counter()
     examples: list[Pair] = []
-    before = 0  # sentences of the documents before
+    plain: list[tuple[str, ...]] = []
     for sgm, apf in zip(paths[::2], paths[1::2], strict=True):
         document = _parse(sgm, apf)
         outside = sum(document.sentence(mention.span) is None for mention in document.mentions.values())
         left_out["entity mentions outside of <TEXT>"] += outside
-        examples += pairs(document, before, left_out)
-        before += len(document.sentences)
+        examples += pairs(document, len(plain), left_out)
+        plain += document.plain
     if not examples:
         raise DataError(f"{folder}: found no pair in the {len(paths) // 2} documents of {split}")
     counts = "; ".join(f"{count} {what}" for what, count in left_out.items() if count) or "nothing"
     log.info("%s: %d pairs in %d documents of %s; left out: %s", folder, len(examples), len(paths) // 2, split, counts)
-    return examples
+    return Records(examples, plain)
 
 
 def _related(document: _Document, before: int, left_out: Counter[str]) -> Iterator[Pair]:
@@ -157,13 +176,13 @@ def _related(document: _Document, before: int, left_out: Counter[str]) -> Iterat
     for number, mentions in sorted(_by_sentence(document).items()):
         for first, second in permutations(mentions, 2):
             words, (one, other) = document.words[number].around(first.span, second.span)
-            yield Pair(
+            yield Relation(
                 words=words,
                 first=one,
                 second=other,
                 labels=tuple(labels.get((first.identifier, second.identifier), ())),
                 types=(first.type, second.type),
-                sentence=before + number,
+                sentence=before + document.first[number],
                 where=f"{document.path}:{first.identifier}",
             )
 
@@ -189,13 +208,13 @@ def _arguments(document: _Document, before: int, left_out: Counter[str]) -> Iter
                     roles[argument][role] = None
             for mention in mentions[number]:
                 words, (trigger, other) = document.words[number].around(event.trigger, mention.span)
-                yield Pair(
+                yield Argument(
                     words=words,
                     first=trigger,
                     second=other,
                     labels=tuple(roles.get(mention.identifier, ())),
                     types=(event.type, mention.type),
-                    sentence=before + number,
+                    sentence=before + document.first[number],
                     where=f"{document.path}:{event.identifier}",
                 )
 
@@ -211,7 +230,7 @@ def _by_sentence(document: _Document) -> dict[int, list[_Mention]]:
 def _parse(sgm: Path, apf: Path) -> _Document:
     source = _Source(sgm)
     try:
-        root = ElementTree.fromstring(whole(apf))
+        root = ElementTree.fromstring(_without_entities(apf))
     except ElementTree.ParseError as error:
         raise DataError(f"{apf}:{error.position[0]}: not XML: {error}") from None
     if root.find("document") is None:
@@ -246,7 +265,18 @@ def _parse(sgm: Path, apf: Path) -> _Document:
             events.append(_Event(element.attrib["ID"], _label(event, where), trigger, arguments))
     keep += [event.trigger for event in events]
     found = sentences.split(source.text, source.body, source.tags, keep)
-    return _Document(apf, found, [Words(source.text, sentence) for sentence in found], mentions, relations, events)
+    plain = sentences.split(source.text, source.body, source.tags, ())
+    number_of = {start: number for number, (start, _) in enumerate(plain)}
+    return _Document(
+        path=apf,
+        sentences=found,
+        words=[Words(source.text, sentence) for sentence in found],
+        plain=[Words(source.text, sentence).around()[0] for sentence in plain],
+        first=[number_of[start] for start, _ in found],
+        mentions=mentions,
+        relations=relations,
+        events=events,
+    )
 
 
 class _Source:
@@ -276,8 +306,10 @@ def _span(element: Element, part: str, source: _Source, where: str) -> Span:
     if charseq is None:
         raise DataError(f"{where}: found no <charseq> in a <{part}>; accepted is one")
     offsets = _attribute(charseq, "START", where), _attribute(charseq, "END", where)
-    if not all(offset.isdecimal() for offset in offsets) or int(offsets[0]) > int(offsets[1]):
-        raise DataError(f"{where}: found START and END {offsets}; accepted are characters' numbers from 0, in order")
+    if not all(offset.isdecimal() and len(offset) < 10 for offset in offsets) or int(offsets[0]) > int(offsets[1]):
+        raise DataError(
+            f"{where}: found START and END {short(offsets)}; accepted are characters' numbers from 0, in order"
+        )
     start, end = int(offsets[0]), int(offsets[1]) + 1
     quoted = charseq.text or ""
     written = source.text[start:end]
@@ -307,6 +339,15 @@ def _referred(element: Element, known: set[str], where: str) -> list[tuple[str, 
 def _label(element: Element, where: str) -> str:
     kind = _attribute(element, "TYPE", where)
     return f"{kind}.{element.get('SUBTYPE')}" if element.get("SUBTYPE") else kind
+
+
+def _without_entities(apf: Path) -> str:
+    """The text of a file that declares no entities of its own: a few of them can stand for gigabytes."""
+    text = whole(apf)
+    if "<!ENTITY" in text:
+        line = text.count("\n", 0, text.index("<!ENTITY")) + 1
+        raise DataError(f"{apf}:{line}: found <!ENTITY; accepted is a file that declares no entities")
+    return text
 
 
 def _attribute(element: Element, name: str, where: object) -> str:

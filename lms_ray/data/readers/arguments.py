@@ -8,29 +8,50 @@ Positions are single words (of an argument its head), from 0. `frame` is not use
 heads of all arguments of a sentence stand for them: each is a candidate for every predicate.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from reprlib import repr as short
+from typing import Any
 
 from lms_ray.data import DataError, jsonl
-from lms_ray.data.examples import Pair
+from lms_ray.data.examples import Argument
+from lms_ray.data.readers import Place, Records, hub, reader
 
 
-def read(path: Path) -> list[Pair]:
-    """Pairs of a file in its order.
+@reader("jsonl", gives=Argument)
+def _(place: Place) -> Records:
+    return read(place.path)
+
+
+@hub.rows(Argument, {"tokens": "tokens", "predicates": "predicates"})
+def _(rows: hub.Rows) -> Records:
+    return _all_pairs(rows)
+
+
+def read(path: Path) -> Records:
+    """Pairs of a file in its order, and the words of each record.
 
     Raises:
         DataError: the file is not in this layout, or gives no pair.
     """
-    found: list[Pair] = []
-    for sentence, (where, record) in enumerate(jsonl.records(path)):
-        found += pairs(record, sentence, where)
-    if not found:
+    found = _all_pairs(jsonl.records(path))
+    if not found.examples:
         raise DataError(f"{path}: found no predicate with a possible argument")
     return found
 
 
-def pairs(record: object, sentence: int, where: str) -> list[Pair]:
-    """Pairs of one record: every predicate with every argument head of the sentence, in the order of the words.
+def _all_pairs(records: Iterable[tuple[str, dict[str, Any]]]) -> Records:
+    found: list[Argument] = []
+    sentences: list[tuple[str, ...]] = []
+    for where, record in records:
+        words, of_record = pairs(record, len(sentences), where)
+        sentences.append(words)
+        found += of_record
+    return Records(found, sentences)
+
+
+def pairs(record: dict[str, Any], sentence: int, where: str) -> tuple[tuple[str, ...], list[Argument]]:
+    """Words of one record, and its pairs: every predicate with every argument head, in the order of the words.
 
     A trigger is no candidate for its own predicate, unless the data says that it is an argument of itself (`C-V`).
 
@@ -60,8 +81,8 @@ def pairs(record: object, sentence: int, where: str) -> list[Pair]:
             known = roles[trigger].get(span, ())
             roles[trigger][span] = known if role in known else (*known, role)
     heads = sorted({head for of_trigger in roles.values() for head in of_trigger})
-    return [
-        Pair(words, trigger, head, of_trigger.get(head, ()), None, sentence, where)
+    return words, [
+        Argument(words, trigger, head, of_trigger.get(head, ()), None, sentence, where, record.get("id", ""))
         for trigger, of_trigger in roles.items()
         for head in heads
         if head != trigger or head in of_trigger

@@ -16,40 +16,62 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from reprlib import repr as short
+from typing import Any
 
 from lms_ray.data import DataError, jsonl
-from lms_ray.data.examples import Pair
+from lms_ray.data.examples import Relation
+from lms_ray.data.readers import Place, Records, hub, reader
 
 log = logging.getLogger(__name__)
 
 NO_RELATION = "no_relation"
 MARKERS = ("<e1>", "</e1>", "<e2>", "</e2>")
+Words = tuple[str, ...]
+
 ANY_MARKER = re.compile(f"({'|'.join(MARKERS)})")
 
 
-def read(path: Path) -> list[Pair]:
-    """Pairs of a file in its order.
+@reader("jsonl", gives=Relation)
+def _(place: Place) -> Records:
+    return read(place.path)
+
+
+@hub.rows(
+    Relation,
+    {"tokens": "tokens", "entities": "entities", "relations": "relations"},
+    {"text": "text", "label": "label"},
+)
+def _(rows: hub.Rows) -> Records:
+    return _all_pairs(rows, rows.name)
+
+
+def read(path: Path) -> Records:
+    """Pairs of a file in its order, and the words of each record.
 
     Raises:
         DataError: the file is not in either layout, or gives no pair.
     """
-    found = all_pairs(jsonl.records(path), str(path))
-    if not found:
+    found = _all_pairs(jsonl.records(path), str(path))
+    if not found.examples:
         raise DataError(f"{path}: found no pair of entities")
     return found
 
 
-def all_pairs(records: Iterable[tuple[str, object]], place: str) -> list[Pair]:
-    """Pairs of records, each given with its place; what was merged or left out is said of the whole `place`."""
+def _all_pairs(records: Iterable[tuple[str, dict[str, Any]]], name: str) -> Records:
     odd: Counter[str] = Counter()
-    found = [pair for n, (where, record) in enumerate(records) for pair in pairs(record, n, where, odd)]
+    found: list[Relation] = []
+    sentences: list[Words] = []
+    for where, record in records:
+        words, of_record = pairs(record, len(sentences), where, odd)
+        sentences.append(words)
+        found += of_record
     if odd:
-        log.warning("%s: %s", place, "; ".join(f"{count} {what}" for what, count in odd.items()))
-    return found
+        log.warning("%s: %s", name, "; ".join(f"{count} {what}" for what, count in odd.items()))
+    return Records(found, sentences)
 
 
-def pairs(record: object, sentence: int, where: str, odd: Counter[str] | None = None) -> list[Pair]:
-    """Pairs of one record: every ordered pair of its entities, or the marked one.
+def pairs(record: dict[str, Any], sentence: int, where: str, odd: Counter[str]) -> tuple[Words, list[Relation]]:
+    """Words of one record, and its pairs: every ordered pair of its entities, or the marked one.
 
     An entity is paired with itself only where the data relates it to itself. Entities with the same span are one
     entity, with the type that comes first. A marked pair with an empty span gives no pair.
@@ -63,19 +85,20 @@ def pairs(record: object, sentence: int, where: str, odd: Counter[str] | None = 
     Raises:
         DataError: the record is in neither layout.
     """
-    odd = Counter() if odd is None else odd
-    keys = record.keys() if isinstance(record, dict) else set()
+    keys = record.keys()
     if "tokens" in keys and "text" not in keys:
         return _between_entities(record, sentence, where, odd)
     if "text" in keys and "tokens" not in keys:
         return _marked(record, sentence, where, odd)
     raise DataError(
-        f"{where}: found {'keys ' + ', '.join(map(str, keys)) if keys else short(record)}; "
+        f"{where}: found keys {', '.join(map(str, keys))}; "
         "accepted is an object with tokens, entities, relations or with text, label"
     )
 
 
-def _between_entities(record: object, sentence: int, where: str, odd: Counter[str]) -> list[Pair]:
+def _between_entities(
+    record: dict[str, Any], sentence: int, where: str, odd: Counter[str]
+) -> tuple[Words, list[Relation]]:
     tokens, entities, relations = jsonl.fields(record, ("tokens", "entities", "relations"), where)
     words = jsonl.tokens(tokens, where)
     types: dict[tuple[int, int], str] = {}
@@ -112,15 +135,18 @@ def _between_entities(record: object, sentence: int, where: str, odd: Counter[st
             labels[head, tail] = (*known, label)
         if head == tail:
             odd["relations of an entity to itself, kept"] += 1
-    return [
-        Pair(words, first, second, labels.get((first, second), ()), (first_type, second_type), sentence, where)
+    name = record.get("id", "")
+    return words, [
+        Relation(
+            words, first, second, labels.get((first, second), ()), (first_type, second_type), sentence, where, name
+        )
         for first, first_type in types.items()
         for second, second_type in types.items()
         if first != second or (first, second) in labels
     ]
 
 
-def _marked(record: object, sentence: int, where: str, odd: Counter[str]) -> list[Pair]:
+def _marked(record: dict[str, Any], sentence: int, where: str, odd: Counter[str]) -> tuple[Words, list[Relation]]:
     text, label = jsonl.fields(record, ("text", "label"), where)
     if not isinstance(text, str):
         raise DataError(f"{where}: found text {short(text)}; accepted is a string")
@@ -143,5 +169,7 @@ def _marked(record: object, sentence: int, where: str, odd: Counter[str]) -> lis
     first, second = (at["<e1>"], at["</e1>"]), (at["<e2>"], at["</e2>"])
     if first[0] == first[1] or second[0] == second[1]:
         odd["marked pairs with an empty span, left out"] += 1
-        return []
-    return [Pair(tuple(words), first, second, () if label == NO_RELATION else (label,), None, sentence, where)]
+        return tuple(words), []
+    labels = () if label == NO_RELATION else (label,)
+    name = record.get("id", "")
+    return tuple(words), [Relation(tuple(words), first, second, labels, None, sentence, where, name)]

@@ -3,14 +3,15 @@
 An offset counts Unicode code points. A parsed file has no lines, so a question's place is "path: question <id>".
 """
 
-import json
 import logging
 import re
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, TypeVar
 
-from lms_ray.data import DataError
+from lms_ray.data import DataError, jsonl
 from lms_ray.data.examples import Answer, Question
+from lms_ray.data.readers import Place, Records, hub, reader
 from lms_ray.data.text import whole
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,30 @@ _KINDS = {
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+@reader("squad", gives=Question)
+def _(place: Place) -> Records:
+    return Records(read(place.path, place.language))
+
+
+@hub.rows(Question, {"id": "id", "question": "question", "context": "context", "answers": "answers"})
+def _(rows: hub.Rows) -> Records:
+    questions = []
+    paragraphs: dict[Any, int] = {}
+    places: dict[str, str] = {}
+    for where, row in rows:
+        identifier = row["id"]
+        if not identifier:
+            raise DataError(f"{where}: found no id; accepted is a string or a number")
+        if identifier in places:
+            raise DataError(f"{where}: found id {identifier!r} of {places[identifier]} again; accepted is a new one")
+        places[identifier] = where
+        if isinstance(row["answers"], dict):
+            row["answers"] = _transposed(row["answers"], where)
+        paragraph = paragraphs.setdefault(str(row["context"]), len(paragraphs))
+        questions.append(question(row, rows.place.language, paragraph, where))
+    return Records(questions)
+
+
 def read(path: Path, language: str) -> list[Question]:
     """Questions of a file in its order; paragraphs are numbered from 0, the same text wherever it stands is one.
 
@@ -40,10 +65,7 @@ def read(path: Path, language: str) -> list[Question]:
         DataError: not UTF-8 or not JSON, a key that is missing or of a wrong type, an id that occurs twice, a question
             without an answer (SQuAD v2), an answer that does not stand at its offset, no question at all.
     """
-    try:
-        corpus = json.loads(whole(path))
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: found no JSON at column {error.colno}: {error.msg}") from None
+    corpus = jsonl.parse(whole(path), path)
     questions: list[Question] = []
     places: dict[str, str] = {}
     numbers: dict[str, int] = {}  # TyDiQA-GoldP lists a paragraph again for each of its questions
@@ -93,20 +115,28 @@ def question(record: dict[str, Any], language: str, paragraph: int, where: str) 
         )
     entries = _get(record, "answers", list, where)
     answers = tuple(_answer(entry, context, f"{where}: answers[{n}]") for n, entry in enumerate(entries))
-    return Question(asked, context, answers, language, paragraph, where)
+    return Question(asked, context, answers, language, paragraph, where, str(record.get("id", "")))
+
+
+def _transposed(answers: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    """A list of answers from the lists of their texts and offsets, which is how most data sets keep them."""
+    texts, starts = answers.get("text"), answers.get("answer_start")
+    if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
+        raise DataError(f"{where}: found answers {short(answers)}; accepted are as many in text as in answer_start")
+    return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
 
 
 def _answer(record: object, context: str, where: str) -> Answer:
     text = _text(record, "text", where)
     start = _get(record, "answer_start", int, where)
     if start < 0:
-        raise DataError(f"{where}: found answer_start {start}; accepted is 0 or more")
+        raise DataError(f"{where}: found answer_start {short(start)}; accepted is 0 or more")
     if context.startswith(text, start):
         return Answer(text, start)
     elsewhere = [match.start() for match in re.finditer(re.escape(text), context)]
     nearest = min(elsewhere, key=lambda offset: abs(offset - start), default=None)
     raise DataError(
-        f"{where}: found {context[start : start + len(text)]!r} at answer_start {start}; accepted is {text!r}, "
+        f"{where}: found {context[start : start + len(text)]!r} at answer_start {short(start)}; accepted is {text!r}, "
         + ("which the context does not hold" if nearest is None else f"which stands at {nearest}")
     )
 
@@ -115,6 +145,8 @@ def _text(record: object, key: str, where: str) -> str:
     text = _get(record, key, str, where)
     if not text.strip():
         raise DataError(f"{where}: found an empty {key}; accepted is text")
+    if "\0" in text:
+        raise DataError(f"{where}: found NUL at character {text.index(chr(0))} of {key}; accepted is text")
     if half := _SURROGATE.search(text):
         raise DataError(
             f"{where}: found {half[0]!r} at character {half.start()} of {key}, half of a surrogate pair; "

@@ -6,13 +6,14 @@ The documents are invented, see `ace_documents`.
 
 import logging
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from ace_documents import article, unmarked, write
 from lms_ray.data import DataError, sentences
-from lms_ray.data.examples import Pair
+from lms_ray.data.examples import Pair, Relation
 from lms_ray.data.readers import ace
 
 
@@ -89,7 +90,7 @@ def test_every_mention_is_where_it_was_marked(folder: Path, marked: str, entitie
     body = len(unmarked(first.replace("\n", kind))[1])  # where <TEXT> begins
     letters = squeezed(text[body:])
     seen = set()
-    for pair in ace.read_relations(folder, "train", seed=0):
+    for pair in ace.read_relations(folder, "train", seed=0).examples:
         assert all(word and word == "".join(word.split()) for word in pair.words)
         sentence = "".join(pair.words)
         assert letters.count(sentence) == 1
@@ -116,7 +117,7 @@ def test_pairs_are_all_ordered_pairs_of_a_sentence_with_their_relations_and_type
             ("PHYS.Near", "m3", "m1"),
         ),
     )
-    pairs = ace.read_relations(folder, "train", seed=0)
+    pairs = ace.read_relations(folder, "train", seed=0).examples
     assert len(pairs) == 4 * 3
     assert labelled(pairs) == {
         ("mother", "Bo"): ("PER-SOC.Family",),
@@ -124,7 +125,7 @@ def test_pairs_are_all_ordered_pairs_of_a_sentence_with_their_relations_and_type
         ("her city", "mother"): ("PHYS.Near",),
     }
     related = next(pair for pair in pairs if pair.labels)
-    assert related == Pair(
+    assert related == Relation(
         ("Bo", "'s", "mother", "saw", "her", "city."), (2, 3), (0, 1), ("PER-SOC.Family",), ("PER", "PER"), 0
     )
     assert related.where == f"{adj(folder) / 'doc.apf.xml'}:m1"
@@ -136,7 +137,7 @@ def test_pairs_are_all_ordered_pairs_of_a_sentence_with_their_relations_and_type
 def test_mentions_with_the_same_span_are_both_kept(folder: Path):
     entities = {"PER e1": "m1", "ORG e2": "m2", "GPE e3": "m3"}
     write(adj(folder), article("{m1|{m2|[[Congress]]}} in {m3|Rome}."), entities, (("ART.User", "m2", "m3"),))
-    pairs = ace.read_relations(folder, "train", seed=0)
+    pairs = ace.read_relations(folder, "train", seed=0).examples
     assert [(*spelled(pair), pair.types, pair.labels) for pair in pairs if pair.labels] == [
         ("Congress", "Rome", ("ORG", "GPE"), ("ART.User",))
     ]
@@ -155,7 +156,9 @@ def test_overlapping_spans_are_cut_at_all_four_ends(folder: Path):
         f'END="{start + 4}">wxy</charseq></extent></entity_mention></entity></document>'
     )
     file.write_text(file.read_text().replace("</document>", other))
-    (pair,) = [pair for pair in ace.read_relations(folder, "train", seed=0) if spelled(pair) == ("v wx", "wx y")]
+    (pair,) = [
+        pair for pair in ace.read_relations(folder, "train", seed=0).examples if spelled(pair) == ("v wx", "wx y")
+    ]
     assert pair.words == ("u", "v", "wx", "y", "z")
 
 
@@ -168,7 +171,7 @@ def test_chinese_words_are_the_pieces_around_the_mentions(folder: Path, kind: st
         entities,
         (("PHYS.Located", "m1", "m2"),),
     )
-    there, back = ace.read_relations(folder, "train", seed=0)
+    there, back = ace.read_relations(folder, "train", seed=0).examples
     assert there.words == back.words == ("今天", "总统", "抵达", "北京", "。")
     assert (there.first, there.second, there.labels) == ((1, 2), (3, 4), ("PHYS.Located",))
     assert (back.first, back.second, back.labels) == ((3, 4), (1, 2), ())
@@ -188,7 +191,7 @@ def test_arguments_are_every_trigger_with_every_mention_of_its_sentence(folder: 
         ),
         others="time1 v1 v2",
     )
-    pairs = ace.read_arguments(folder, "train", seed=0)
+    pairs = ace.read_arguments(folder, "train", seed=0).examples
     assert [(pair.types, *spelled(pair), pair.labels, pair.sentence) for pair in pairs] == [
         (("Conflict.Attack", "PER"), "shot", "Bo", ("Attacker",), 0),
         (("Conflict.Attack", "PER"), "shot", "son", ("Target",), 0),
@@ -228,7 +231,7 @@ def test_what_is_left_out_is_counted(folder: Path, caplog: pytest.LogCaptureFixt
         others="time1",
     )
     write(folder / "nw" / "fp1", article("{m1|Bo} in {m2|Rome}"), {"PER e1": "m1 m2"}, name="doc")
-    assert labelled(ace.read_relations(folder, "train", seed=0)) == {("Bo", "Rome"): ("PHYS.Located",)}
+    assert labelled(ace.read_relations(folder, "train", seed=0).examples) == {("Bo", "Rome"): ("PHYS.Located",)}
     left_out, counts = (record.getMessage() for record in caplog.records)
     assert left_out == f"{folder}: left out 1 .apf.xml outside of folders named adj"
     assert counts.startswith(f"{folder}: 4 pairs in 1 documents of train; left out: ")
@@ -240,7 +243,7 @@ def test_what_is_left_out_is_counted(folder: Path, caplog: pytest.LogCaptureFixt
         "1 relation mentions with a value or a time as an argument",
     }
     caplog.clear()
-    assert labelled(ace.read_arguments(folder, "train", seed=0)) == {("left", "Bo"): ("Artifact",)}
+    assert labelled(ace.read_arguments(folder, "train", seed=0).examples) == {("left", "Bo"): ("Artifact",)}
     assert set(caplog.records[-1].getMessage().partition("left out: ")[2].split("; ")) == {
         "3 entity mentions outside of <TEXT>",
         "1 event mentions outside of <TEXT>",
@@ -252,7 +255,7 @@ def test_what_is_left_out_is_counted(folder: Path, caplog: pytest.LogCaptureFixt
 def test_tags_end_sentences_and_speakers_can_be_mentions(folder: Path):
     body = "<TURN><SPEAKER>{m1|[Bo]}</SPEAKER>{m2|I} saw {m3|Al}</TURN><TURN>{m4|me\n</TURN>\n<TURN>\ntoo} and {m5|Di}"
     write(adj(folder), article(body), {"PER e1": "m1 m2 m4", "PER e2": "m3", "PER e3": "m5"})
-    pairs = ace.read_relations(folder, "train", seed=0)
+    pairs = ace.read_relations(folder, "train", seed=0).examples
     assert [(pair.words, pair.sentence) for pair in pairs[::2]] == [
         (("I", "saw", "Al"), 1),
         (("me", "too", "and", "Di"), 2),  # a tag inside of a mention is no end
@@ -264,11 +267,33 @@ def test_sentences_are_numbered_through_the_split(folder: Path):
         body = f"{{m1|Al}} {{t1|met}} {{m2|Bo}}. None here. {{m3|C}} {{t2|met}} {{m4|D{number}}}."
         met = (("Contact.Meet", "t1", "Entity:m1"), ("Contact.Meet", "t2", "Entity:m4"))
         write(adj(folder), article(body), {"PER e1": "m4 m3 m2 m1"}, events=met, name=f"doc{number}")
-    related, arguments = ace.read_relations(folder, "train", seed=5), ace.read_arguments(folder, "train", seed=5)
+    related, arguments = (
+        ace.read_relations(folder, "train", seed=5).examples,
+        ace.read_arguments(folder, "train", seed=5).examples,
+    )
     assert [pair.sentence for pair in related[::2]] == [0, 2, 3, 5, 6, 8, 9, 11]  # two pairs of each sentence
     assert [pair.sentence for pair in related] == [pair.sentence for pair in arguments]
     order = [file.name.removesuffix(".apf.xml") for file in ace.files(folder, "train", seed=5)[1::2]]
     assert [Path(pair.where.rpartition(":")[0]).name[:4] for pair in related[::4]] == order
+
+
+def test_sentences_are_the_same_with_and_without_annotation(folder: Path):
+    """Or the text of a target that is not annotated would be another: mentions cut words and join sentences."""
+    body = (
+        "{m1|{m2|[Bo]}s [mother]} saw {m3|Yahoo! Japan. Really} and left. "
+        "Nobody\n came.\n\n{m4|She} told {m5|AT&amp;T}."
+    )
+    entities = {"PER e1": "m1 m4", "PER e2": "m2", "ORG e3": "m3 m5"}
+    write(adj(folder), article(body), entities, (("PHYS.Located", "m4", "m5"),), name="a")
+    annotated = ace.read_relations(folder, "train", seed=0)
+    assert annotated.sentences == [
+        tuple(sentence.split())
+        for sentence in ("Bos mother saw Yahoo!", "Japan.", "Really and left.", "Nobody came.", "She told AT&T.")
+    ]
+    # by the first of the sentences that "Yahoo! Japan. Really" joins
+    assert Counter(pair.sentence for pair in annotated.examples) == {0: 6, 4: 2}
+    write(adj(folder), article(body), {"PER e1": "m1 m4", "ORG e3": "m5"}, name="a")
+    assert ace.read_relations(folder, "train", seed=0).sentences == annotated.sentences
 
 
 def test_a_sentence_of_ten_thousand_words_is_whole(folder: Path):
@@ -279,7 +304,7 @@ def test_a_sentence_of_ten_thousand_words_is_whole(folder: Path):
         {"PER e1": "m1 m2"},
         (("PER-SOC", "m1", "m2"),),
     )
-    there, back = ace.read_relations(folder, "train", seed=0)
+    there, back = ace.read_relations(folder, "train", seed=0).examples
     assert len(there.words) == 10_001
     assert (there.first, there.second, there.labels) == ((0, 1), (9_999, 10_000), ("PER-SOC",))
     assert there.words is back.words  # held once
@@ -288,7 +313,7 @@ def test_a_sentence_of_ten_thousand_words_is_whole(folder: Path):
 def test_a_trigger_is_not_cut_and_white_space_around_a_mention_does_not_matter(folder: Path):
     died = (("Life.Die", "t1", "Victim:m1"),)
     write(adj(folder), article("Oh.{m1| Bo\n} is {t1|no. More}.{m2|\n He }left."), {"PER e1": "m1 m2"}, events=died)
-    (pair,) = ace.read_arguments(folder, "train", seed=0)
+    (pair,) = ace.read_arguments(folder, "train", seed=0).examples
     assert (pair.words, *spelled(pair)) == (("Bo", "is", "no.", "More", "."), "no. More", "Bo")
     assert (pair.labels, pair.sentence) == (("Victim",), 1)
 
@@ -410,6 +435,13 @@ def test_a_folder_without_documents_and_an_unknown_split_are_refused(folder: Pat
         ace.read_arguments(folder, "train", seed=0)
 
 
+BOMB = b"""<?xml version="1.0"?>
+<!DOCTYPE source_file [
+ <!ENTITY a "ha">%s
+]><source_file><document>&z9;</document></source_file>""" % b"".join(
+    b'<!ENTITY z%d "%s">' % (number, b"&z%d;" % (number - 1) * 99 if number else b"&a;") for number in range(10)
+)
+EXTERNAL = b'<!DOCTYPE a [<!ENTITY secret SYSTEM "file:///etc/passwd">]><a>&secret;</a>'
 BROKEN = [
     (".apf.xml", "</entity>", "", ".apf.xml:31: ", "not XML: mismatched tag"),
     (".apf.xml", ">Rome<", ">Roma<", ":m2: ", "found 'Roma' in a <extent>, but doc.sgm has 'Rome' at"),
@@ -435,6 +467,13 @@ BROKEN = [
     (".apf.xml", "Arg-2", "Arg-1", ":r0-1: ", "accepted are Arg-1 and Arg-2"),
     (".apf.xml", "document", "text", ".apf.xml: ", "found <source_file> without <document>"),
     (".apf.xml", None, b"", ".apf.xml:1: ", "not XML: no element found"),
+    (".apf.xml", None, BOMB, ".apf.xml:3: ", "found <!ENTITY; accepted is a file that declares no entities"),
+    (".apf.xml", None, EXTERNAL, ".apf.xml:1: ", "found <!ENTITY"),
+    (".apf.xml", None, b"<a>" * 99_999, ".apf.xml:1: ", "not XML: no element found"),
+    (".apf.xml", None, b"<a>" * 99_999 + b"</a>" * 99_999, ".apf.xml: ", "found <a> without <document>"),
+    (".apf.xml", None, b"<a>\0</a>", ".apf.xml:1: ", "found NUL"),
+    (".apf.xml", None, b"<a>&#xD800;</a>", ".apf.xml:1: ", "not XML: reference to invalid character"),
+    (".apf.xml", 'END="', 'END="' + "1" * 5000, ":m1: ", "characters' numbers"),
     (".apf.xml", None, "<?xml version='1.0'?><a/>".encode("utf-16"), ".apf.xml:1: ", "not UTF-8"),
     (".sgm", None, b"", ".sgm: ", "found 0 <TEXT> and 0 </TEXT>"),
     (".sgm", "</TEXT>", "", ".sgm: ", "found 1 <TEXT> and 0 </TEXT>"),
@@ -455,7 +494,7 @@ def test_a_broken_document_is_refused(folder: Path, suffix: str, old, new, place
         relations=(("PHYS.Located", "m1", "m2"),),
         events=(("Movement.Transport", "t1", "Artifact:m1"),),
     )
-    assert len(ace.read_relations(folder, "train", seed=0)) == 6
+    assert len(ace.read_relations(folder, "train", seed=0).examples) == 6
     file = adj(folder) / f"doc{suffix}"
     if old is None:
         file.write_bytes(new)
@@ -469,6 +508,7 @@ def test_a_broken_document_is_refused(folder: Path, suffix: str, old, new, place
         message = str(refused.value)
         assert message.startswith(str(adj(folder) / "doc")), message
         assert place in message and complaint in message, message
+        assert len(message) < len(str(folder)) + 250, "a long value would flood the terminal"
 
 
 def test_a_truncated_annotation_is_refused_with_its_line(folder: Path):

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from lms_ray.data import DataError
-from lms_ray.data.readers.arguments import pairs, read
+from lms_ray.data.examples import Argument
+from lms_ray.data.readers import arguments
+
+
+def read(path: Path) -> list[Argument]:
+    return list(arguments.read(path).examples)
+
 
 WORDS = ["He", "came", "to", "eat", "soup"]
 SENTENCE = {
@@ -33,6 +39,7 @@ def written(tmp_path: Path):
 def test_candidates_are_the_argument_heads_of_all_predicates(written):
     path = written({"id": "0", "tokens": ["Oh"], "predicates": []}, "", SENTENCE)
     found = read(path)
+    assert arguments.read(path).sentences == [("Oh",), tuple(WORDS)]  # whether it has a pair or none
     assert [(pair.first, pair.second, pair.labels) for pair in found] == [
         ((3, 4), (0, 1), ("ARG0",)),
         ((3, 4), (4, 5), ("ARG1", "ARG2")),
@@ -40,8 +47,8 @@ def test_candidates_are_the_argument_heads_of_all_predicates(written):
         ((1, 2), (3, 4), ("ARGM-PRP",)),
         ((1, 2), (4, 5), ()),
     ]
-    assert {(pair.words, pair.types, pair.sentence, pair.where) for pair in found} == {
-        (tuple(WORDS), None, 1, f"{path}:3")
+    assert {(pair.words, pair.types, pair.sentence, pair.where, pair.id) for pair in found} == {
+        (tuple(WORDS), None, 1, f"{path}:3", "a")
     }
 
 
@@ -50,7 +57,8 @@ def test_an_argument_that_is_its_own_trigger_is_kept_for_that_predicate_only():
         "tokens": ["two", "timing", "you"],
         "predicates": [{"trigger": 1, "args": [[2, "ARG0"], [1, "C-V"]]}, {"trigger": 2, "args": []}],
     }
-    assert [(pair.first[0], pair.second[0], pair.labels) for pair in pairs(record, 0, "set:0")] == [
+    _, pairs = arguments.pairs(record, 0, "set:0")
+    assert [(pair.first[0], pair.second[0], pair.labels) for pair in pairs] == [
         (1, 1, ("C-V",)),
         (1, 2, ("ARG0",)),
         (2, 1, ()),
@@ -80,8 +88,8 @@ def predicate(**changes: object) -> dict[str, object]:
 
 
 BROKEN = [
-    ('{"id": "1", "tokens": ["a"', "not JSON"),
-    ('"a"', "found 'a'; accepted is an object with id"),
+    ('{"id": "1", "tokens": ["a"', "found no JSON"),
+    ('"a"', "found 'a'; accepted is an object"),
     ({**SENTENCE, "id": None}, "found id None; accepted is a string"),
     (SENTENCE, "found id 'a' of line 1 again"),
     ({"id": "1", "tokens": WORDS}, "found no predicates; accepted is an object with tokens, predicates"),

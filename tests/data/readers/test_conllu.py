@@ -43,7 +43,7 @@ def test_multi_word_tokens_empty_nodes_and_comments_are_no_words(written):
     )  # fmt: skip
     assert read(path) == [
         TaggedSentence(("de", "el", "mar"), ("ADP", "DET", "NOUN")),
-        TaggedSentence(("sí",), ("INTJ",)),
+        TaggedSentence(("sí",), ("INTJ",), id="2"),
     ]
 
 
@@ -86,6 +86,9 @@ BROKEN = [
     (GOOD.encode("utf-16"), ":1", "not UTF-8"),
     (GOOD + "# alone\n\n" + GOOD, ":4", "comments without a sentence"),
     (GOOD + row(1, "a") + row(2, "b")[:9], ":5", "columns"),
+    (GOOD + row("9" * 5000, "a"), ":4", "Exceeds the limit"),
+    (GOOD + row(1, "a\0"), ":4", "found NUL, which no text holds"),
+    (GOOD + "# sent_id = 1\n" * 3, ":4", "comments without a sentence"),
     ("", "", "no sentence"),
     ("\n\n", "", "no sentence"),
 ]

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from lms_ray.data import DataError
-from lms_ray.data.examples import TaggedSentence
+from lms_ray.data.examples import EntitySentence
 from lms_ray.data.readers.iob import read
 
 EXPECTED = [
-    TaggedSentence(("Peter", "Blackburn", "sings"), ("B-PER", "I-PER", "O")),
-    TaggedSentence(("#", "BRUSSELS"), ("O", "B-LOC")),
+    EntitySentence(("Peter", "Blackburn", "sings"), ("B-PER", "I-PER", "O")),
+    EntitySentence(("#", "BRUSSELS"), ("O", "B-LOC")),
 ]
 LAYOUTS = {
     "WikiAnn": (
@@ -55,7 +55,8 @@ def test_every_usual_layout_is_read(written, layout: str):
     content, options, lines = LAYOUTS[layout]
     path = written(content)
     sentences = read(path, **options)
-    assert sentences == EXPECTED
+    assert [(sentence.words, sentence.tags) for sentence in sentences] == [(one.words, one.tags) for one in EXPECTED]
+    assert [sentence.id for sentence in sentences] == (["a-1", "a-2"] if layout == "Universal NER" else ["", ""])
     assert [sentence.where for sentence in sentences] == [f"{path}:{line}" for line in lines]
 
 
@@ -81,12 +82,12 @@ ODD = [
 
 @pytest.mark.parametrize("word", ODD, ids=ascii)
 def test_a_word_is_read_as_it_is_written(written, word: str):
-    assert read(written(f"{word}\tB-PER\nx\tO\n\n")) == [TaggedSentence((word, "x"), ("B-PER", "O"))]
+    assert read(written(f"{word}\tB-PER\nx\tO\n\n")) == [EntitySentence((word, "x"), ("B-PER", "O"))]
 
 
 @pytest.mark.parametrize("word", [word for word in ODD if " " not in word], ids=ascii)
 def test_only_spaces_and_tabs_set_columns_apart(written, word: str):
-    assert read(written(f"{word} NN  B-PER\nx NN O\n\n")) == [TaggedSentence((word, "x"), ("B-PER", "O"))]
+    assert read(written(f"{word} NN  B-PER\nx NN O\n\n")) == [EntitySentence((word, "x"), ("B-PER", "O"))]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_only_spaces_and_tabs_set_columns_apart(written, word: str):
     ids=["BOM", "CRLF", "blank lines with blanks", "blank lines around"],
 )
 def test_the_form_of_the_file_does_not_matter(written, content: str):
-    assert read(written(content)) == [TaggedSentence(("a",), ("B-X",)), TaggedSentence(("b",), ("O",))]
+    assert read(written(content)) == [EntitySentence(("a",), ("B-X",)), EntitySentence(("b",), ("O",))]
 
 
 def test_a_sentence_of_ten_thousand_words_is_whole(written):
@@ -127,15 +128,26 @@ def test_an_entity_that_begins_with_i_begins_with_b_and_is_counted(written, capl
     path = written("".join(f"w\t{tag}\n" for tag in given.split()))
     (sentence,) = read(path, **options)
     assert sentence.tags == tuple(legal.split())
-    expected = f"{path}: 0 document marks left out, {changes} tags I- became B-"
-    assert [expected in message for message in caplog.messages] == [True] * (changes > 0)
+    assert caplog.messages == [f"{path}: {changes} tags I- became B-"] * (changes > 0)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0", "\u3000"], ids=ascii)
+def test_a_token_of_white_space_is_refused_or_repaired_as_configured(written, caplog, blank: str):
+    """It keeps its tag, so that entities are counted as in the published scores."""
+    caplog.set_level(logging.INFO)
+    path = written(f"Ada\tB-PER\n{blank}\tI-PER\n\nlives\tO\n")
+    with pytest.raises(DataError, match=r":2: found an empty token; accepted is text \(`illegal: repair` reads it as"):
+        read(path)
+    first, _ = read(path, illegal="repair")
+    assert first == EntitySentence(("Ada", "\ufffd"), ("B-PER", "I-PER"))
+    assert caplog.messages == [f"{path}: 1 tokens of white space became unknown words"]
 
 
 def test_the_entity_of_one_sentence_does_not_go_on_in_the_next(written, caplog):
     caplog.set_level(logging.INFO)
     path = written("-DOCSTART- O\n\nw B-PER\n\nw I-PER\n")
     assert [sentence.tags for sentence in read(path, scheme="iob1")] == [("B-PER",), ("B-PER",)]
-    assert caplog.messages == [f"{path}: 1 document marks left out, 1 tags I- became B- (IOB1)"]
+    assert caplog.messages == [f"{path}: 1 document marks left out; 1 tags I- became B-"]
     with pytest.raises(DataError, match=r":5: found tag I-PER where no PER goes on"):
         read(path)
 
@@ -168,6 +180,7 @@ BROKEN = [
     (GOOD + "# a comment\n", {}, ":4", "found 3 columns"),
     (GOOD.encode() + "é\tO\n".encode("latin-1"), {}, ":4", "not UTF-8"),
     (GOOD.encode("utf-16"), {}, ":1", "not UTF-8"),
+    (GOOD + "a\0\tO\n", {}, ":4", "found NUL"),
     ("", {}, "", "no sentence"),
     ("\n \n", {}, "", "no sentence"),
     ("# only\n\n# comments\n", {"comments": True}, "", "no sentence"),

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from lms_ray.data import DataError
-from lms_ray.data.examples import Pair
-from lms_ray.data.readers.relations import pairs, read
+from lms_ray.data.examples import Relation
+from lms_ray.data.readers import relations
+
+
+def read(path: Path) -> list[Relation]:
+    return list(relations.read(path).examples)
+
 
 WORDS = ["Anna", "Lee", "left", "Bonn", "for", "Rome"]
 SENTENCE = {
@@ -63,7 +68,7 @@ TEXTS = [
 @pytest.mark.parametrize(("text", "words", "first", "second"), TEXTS, ids=[text for text, *_ in TEXTS])
 def test_a_marked_pair_is_cut_out_of_its_text(written, text, words, first, second):
     path = written({"id": "1", "text": text, "label": "x"})
-    assert read(path) == [Pair(tuple(words.split("|")), first, second, ("x",), None, 0)]
+    assert read(path) == [Relation(tuple(words.split("|")), first, second, ("x",), None, 0, id="1")]
 
 
 def test_no_relation_is_no_label(written):
@@ -115,6 +120,17 @@ def test_entities_with_one_span_are_one_entity_and_no_relation_is_lost(written, 
     ]
 
 
+def test_the_words_of_every_record_are_kept_also_of_those_without_a_pair(written):
+    """Or the sentences of a target's text would depend on its annotation."""
+    bare = {"id": "c", "tokens": ["Oh", "no"], "entities": [], "relations": []}
+    empty = {**MARKED, "id": "d", "text": "<e1> </e1> left <e2> Bonn </e2>."}
+    found = relations.read(written(bare, SENTENCE, empty, MARKED))
+    assert found.sentences == [
+        ("Oh", "no"), tuple(WORDS), ("left", "Bonn", "."), ("Anna", "Lee", "left", "Bonn", ".")
+    ]  # fmt: skip
+    assert [(pair.sentence, pair.id) for pair in found.examples] == [(1, "a")] * 6 + [(3, "b")]
+
+
 @pytest.mark.parametrize("text", ["<e1> </e1> a <e2> b </e2>", "<e1>b</e1> a <e2></e2>"])
 def test_a_marked_pair_with_an_empty_span_is_left_out_and_counted(written, caplog, text: str):
     path = written(MARKED, {**MARKED, "id": "c", "text": text}, {**MARKED, "id": "d"})
@@ -125,15 +141,21 @@ def test_a_marked_pair_with_an_empty_span_is_left_out_and_counted(written, caplo
 def test_one_record_from_elsewhere_needs_no_id():
     odd: Counter[str] = Counter()
     row = {"tokens": ["a", "b"], "entities": [[0, 0, "x"], [1, 1, "y"], [1, 1, "z"]], "relations": [], "split": "dev"}
-    found = pairs(row, 7, "set:7", odd)
+    _, found = relations.pairs(row, 7, "set:7", odd)
     assert [(pair.sentence, pair.where) for pair in found] == [(7, "set:7")] * 2
     assert odd.total() == 1
 
 
 BROKEN = [
-    ('{"id": "1", "tokens": ["a"', "not JSON"),
-    ("[1, 2]", "found [1, 2]; accepted is an object with id"),
+    ('{"id": "1", "tokens": ["a"', "found no JSON"),
+    ("[1, 2]", "found [1, 2]; accepted is an object"),
     ("null", "found None; accepted is an object"),
+    ('{"id": "1", "x": ' + "[" * 99_999, "nested too deeply"),
+    ('{"id": "1", "x": NaN}', "found no JSON: NaN is no number"),
+    ('{"id": "1", "x": -Infinity}', "found no JSON: -Infinity is no number"),
+    (f'{{"id": "1", "x": {"9" * 5000}}}', "found no JSON: Exceeds the limit"),
+    (json.dumps({**SENTENCE, "id": "1"}).replace("[0, 1, ", "[0, 1e999, "), "found words 0 to inf"),
+    ({**SENTENCE, "id": "1", "tokens": [*WORDS, "a\0"]}, "found NUL; accepted is text"),
     ('{"text": "a"}', "found no id"),
     ({**SENTENCE, "id": None}, "found id None; accepted is a string"),
     ({**SENTENCE, "id": 3}, "found id 3"),

@@ -52,9 +52,9 @@ def test_questions_come_in_order_with_their_paragraphs(written):
     path = written(content)
     questions = read(path, "en")
     assert questions == [
-        Question("Who?", CONTEXT, (Answer("Ada", 22), Answer("Ada", 0)), "en", 0),
-        Question(" Who? ", CONTEXT, (Answer("Ada wrote", 0),), "en", 0),
-        Question("Who?", "Later.", (Answer("Later.", 0),), "en", 2),
+        Question("Who?", CONTEXT, (Answer("Ada", 22), Answer("Ada", 0)), "en", 0, id="b"),
+        Question(" Who? ", CONTEXT, (Answer("Ada wrote", 0),), "en", 0, id="a"),
+        Question("Who?", "Later.", (Answer("Later.", 0),), "en", 2, id="c"),
     ]
     assert [question.where for question in questions] == [f"{path}: question {name}" for name in "bac"]
 
@@ -72,7 +72,6 @@ ODD = [
     "a\u2028b\u0085c",
     "a\r\nb\tc",
     '"\\"',
-    "\x00",
     "𠀀",
 ]
 
@@ -83,7 +82,7 @@ def test_text_is_read_as_it_is_written(written, text: str, escaped: bool):
     before = "👍🏽𠀀é: "  # outside of the BMP: an offset is neither of bytes nor of UTF-16 units
     content = corpus((before + text + "!", [asked(text + "?", (text, len(before)), question=text + "?")]))
     (found,) = read(written(json.dumps(content, ensure_ascii=escaped)), "xx")
-    assert found == Question(text + "?", before + text + "!", (Answer(text, len(before)),), "xx", 0)
+    assert found == Question(text + "?", before + text + "!", (Answer(text, len(before)),), "xx", 0, id=text + "?")
 
 
 @pytest.mark.parametrize(
@@ -97,8 +96,8 @@ def test_text_is_read_as_it_is_written(written, text: str, escaped: bool):
 )
 def test_the_form_of_the_file_does_not_matter(written, content: str):
     assert read(written(content), "en") == [
-        Question("Who?", CONTEXT, (Answer("Ada", 0),), "en", 0),
-        Question("Who?", CONTEXT, (Answer("Charles", 13),), "en", 0),
+        Question("Who?", CONTEXT, (Answer("Ada", 0),), "en", 0, id="q1"),
+        Question("Who?", CONTEXT, (Answer("Charles", 13),), "en", 0, id="q2"),
     ]
 
 
@@ -164,6 +163,13 @@ BROKEN = [
     (changed(*QUESTION, "question", None), IN_QUESTION, "found null as 'question'; accepted is a string"),
     (changed(*QUESTION, "question", " "), IN_QUESTION, "found an empty question"),
     (changed(*QUESTION, "question", "\udc00?"), IN_QUESTION, "half of a surrogate pair"),
+    (changed(*QUESTION, "question", "Wh\0?"), IN_QUESTION, "found NUL at character 2 of question"),
+    ("[" * 99_999, ":1", "nested too deeply"),
+    ("[]", "", "found a list; accepted is an object with the key 'data'"),
+    (json.dumps(changed("version", float("nan"))), ":1", "found no JSON: NaN is no number"),
+    (changed(*ANSWER, "answer_start", 10**4000), IN_ANSWER, "at answer_start 1000000"),
+    (json.dumps(GOOD).replace(": 13}", f": {'9' * 5000}}}"), ":1", "found no JSON: Exceeds the limit"),
+    (json.dumps(GOOD).replace(": 13}", ": 1e999}"), IN_ANSWER, "found a floating-point number as 'answer_start'"),
     (changed(*QUESTION, "answers", ...), IN_QUESTION, "found no key 'answers'"),
     (changed(*QUESTION, "answers", "Charles"), IN_QUESTION, "found a string as 'answers'; accepted is a list"),
     (changed(*QUESTION, "answers", []), IN_QUESTION, "SQuAD v2, which is not accepted; accepted is SQuAD v1.1"),
@@ -210,6 +216,7 @@ def test_a_broken_file_is_refused_with_its_place(written, content: Any, place: s
     message = str(refused.value)
     assert message.startswith(f"{path}{place}: "), message
     assert complaint in message
+    assert len(message) < len(str(path)) + 250, "a long number would flood the terminal"
     message.encode()  # half a surrogate pair in it would break the log too
 
 
@@ -227,7 +234,7 @@ def test_paragraphs_without_a_question_are_counted(written, caplog: pytest.LogCa
 
 def test_a_row_of_another_source_is_checked_alike():
     row = asked("q", ("Ada", 22)) | {"context": CONTEXT, "title": "T"}
-    assert question(row, "en", 7, "rows: 3") == Question("Who?", CONTEXT, (Answer("Ada", 22),), "en", 7)
+    assert question(row, "en", 7, "rows: 3") == Question("Who?", CONTEXT, (Answer("Ada", 22),), "en", 7, id="q")
     assert question(row, "en", 7, "rows: 3").where == "rows: 3"
     with pytest.raises(DataError, match=r"^rows: 3: answers\[0\]: found 'Ad' at answer_start 22; accepted is 'Bo', "):
         question(row | {"answers": [{"text": "Bo", "answer_start": 22}]}, "en", 7, "rows: 3")

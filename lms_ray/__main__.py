@@ -1,0 +1,5 @@
+"""`python -m lms_ray` is `lms-ray`."""
+
+from lms_ray.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""Stage 1 without fine-tuning: examine and score the checkpoints that the user brought, each in a task of Ray."""
+
+from typing import Any
+
+import ray
+
+from lms_ray.cluster.connecting import use
+from lms_ray.models import brought
+from lms_ray.models.job import Job
+from lms_ray.pages.progress import Progress
+from lms_ray.settings.errors import ConfigError, SweepError
+from lms_ray.store import pool
+from lms_ray.store.files import Store
+
+
+def take_all(job: Job) -> list[dict[str, Any]]:
+    """Examine and score every checkpoint that is not known yet.
+
+    Returns:
+        The record of each.
+
+    Raises:
+        ConfigError: there are too few, or some do not fit; names each with the difference.
+        SweepError: some could not be examined.
+    """
+    experiment, store = job.experiment, job.store
+    folders = brought.find(experiment.sweep.checkpoints or "")
+    try:
+        experiment.meta_split.require(len(folders), f"{experiment.sweep.checkpoints} holds")
+    except ValueError as error:
+        raise ConfigError(f"sweep.checkpoints: {error}") from None
+    standard = brought.standard(experiment, job.task, job.corpora.dev)
+    done = (store.done(pool.unit(name)) for name in store.names("candidates"))
+    of_standard = [record for record in done if record and record.get("standard") == standard.digest]
+    files_of = {folder: Store(folder).signature() for folder in folders}
+    records = {
+        record["path"]: record
+        for record in of_standard
+        if record["path"] in files_of and record["signature"] == files_of[record["path"]]
+    }
+    progress = Progress("sweep", "checkpoints", len(folders), done=len(records))
+    resources = experiment.sweep.resources
+    examine: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_calls=1)(_examine)
+    standard_ref = ray.put(standard)
+    running = {examine.remote(folder, standard_ref): folder for folder in folders if folder not in records}
+    misfits: list[str] = []
+    failures: list[str] = []
+    while running:
+        (ready,), _ = ray.wait(list(running))
+        folder = running.pop(ready)
+        try:
+            record = ray.get(ready)
+        except ray.exceptions.RayTaskError as error:
+            (misfits if isinstance(error.cause, ValueError) else failures).append(f"{folder}: {error.cause}")
+        else:
+            store.commit(pool.unit(record["id"]), record, {})
+            records[folder] = record
+        progress.show(len(records), len(running), len(misfits) + len(failures))
+    if misfits:
+        raise ConfigError("sweep.checkpoints: some do not fit\n" + "\n".join(sorted(misfits)))
+    if failures:
+        raise SweepError("some checkpoints could not be examined\n" + "\n".join(sorted(failures)))
+    by_content: dict[str, str] = {}
+    for folder, record in records.items():
+        other = by_content.setdefault(record["digest"], folder)
+        if other != folder:
+            raise ConfigError(f"sweep.checkpoints: {other} and {folder} are the same checkpoint")
+    return [records[folder] for folder in folders]
+
+
+def _examine(folder: str, standard: brought.Standard) -> dict[str, Any]:
+    return brought.examine(folder, standard, use(standard.experiment.sweep.resources))

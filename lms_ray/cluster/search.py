@@ -1,0 +1,67 @@
+"""Optuna's proposals for Tune: candidates whose setting is searched, and whose seed the sampler does not see."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import optuna
+from ray.tune.search.optuna import OptunaSearch
+
+from lms_ray.settings.candidates import Candidate, Range, Sweep
+
+SEARCHED = ("learning_rate", "epochs", "batch_size")
+
+
+def algorithm(sweep: Sweep, known: Mapping[Candidate, float], next_seed: int, sampler_seed: int) -> OptunaSearch:
+    """A search by TPE on the source's dev score.
+
+    Args:
+        sweep: what is searched.
+        known: dev scores of candidates that are done, in the order in which they were proposed.
+        next_seed: of the next candidate.
+        sampler_seed: of the sampler.
+    """
+    search = _SeededOptuna(
+        {f"candidate/{key}": _distribution(getattr(sweep, key), whole=key != "learning_rate") for key in SEARCHED},
+        metric="dev_score",
+        mode="max",
+        sampler=optuna.samplers.TPESampler(seed=sampler_seed),
+        points_to_evaluate=[_point(candidate) for candidate in known] or None,
+        evaluated_rewards=list(known.values()) or None,
+    )
+    search.next_seed = next_seed
+    return search
+
+
+def is_within(candidate: Candidate, sweep: Sweep) -> bool:
+    """Whether the search could have proposed a candidate."""
+    for key in SEARCHED:
+        value, space = getattr(candidate, key), getattr(sweep, key)
+        if not (space.low <= value <= space.high if isinstance(space, Range) else value in space):
+            return False
+    return True
+
+
+class _SeededOptuna(OptunaSearch):
+    """Gives each proposal a seed of its own, which the sampler does not see: it is noise, not a setting."""
+
+    next_seed = 0
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        config = super().suggest(trial_id)
+        if config is not None:
+            config["candidate"]["seed"] = self.next_seed
+            self.next_seed += 1
+        return config
+
+
+def _distribution(values: Any, whole: bool) -> optuna.distributions.BaseDistribution:
+    if not isinstance(values, Range):
+        return optuna.distributions.CategoricalDistribution(values)
+    if whole:
+        return optuna.distributions.IntDistribution(int(values.low), int(values.high), log=values.log)
+    return optuna.distributions.FloatDistribution(values.low, values.high, log=values.log)
+
+
+def _point(candidate: Candidate) -> dict[str, Any]:
+    return {f"candidate/{key}": asdict(candidate)[key] for key in SEARCHED}

@@ -1,0 +1,162 @@
+"""From a setting to a model folder with its record: one candidate, resumable after any interruption.
+
+A candidate's folder holds `resume.safetensors` while it trains (its state after the last whole epoch), and DONE.json
+once the model is whole. Whoever runs `fine_tune` again on it goes on from there.
+"""
+
+import logging
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lms_ray.models import encoder
+from lms_ray.models.encode import encode
+from lms_ray.models.encoder import Encoder
+from lms_ray.models.finetune import FineTuner
+from lms_ray.models.job import Job
+from lms_ray.settings.candidates import Candidate
+from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.hashing import content_hash
+from lms_ray.store import pool
+from lms_ray.store.files import Store
+from lms_ray.tasks.base import Task
+from lms_ray.tasks.windows import Windows
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all candidates share, put into the object store once."""
+
+    experiment: Experiment
+    store_root: str
+    config_hash: str
+    """Over everything that decides a candidate's weights, beside its own setting."""
+    encoder: Encoder
+    task: Task
+    train: Windows
+    dev: Windows
+    dev_digest: str
+    """Of the source's dev set, on which the recorded score was measured."""
+
+    def id(self, candidate: Candidate) -> str:
+        """Id of a candidate that is made after this recipe."""
+        return candidate.id(self.config_hash)
+
+    def finished(self, candidate: Candidate, store: Store) -> dict[str, Any] | None:
+        """The record of a candidate that is whole and was scored on today's dev set; otherwise None."""
+        record = store.done(pool.unit(self.id(candidate)))
+        return record if record and record["dev"] == self.dev_digest else None
+
+
+def prepare(job: Job) -> Recipe:
+    """Load the encoder, and tokenise the source's training and dev sets.
+
+    Raises:
+        ConfigError: the encoder cannot be loaded, or reads less than `finetune.max_length`.
+        DataError: a set is missing, empty or broken.
+    """
+    experiment, task, settings = job.experiment, job.task, job.experiment.finetune
+    base = job.encoder
+    encoder.check_length(settings.max_length, base.config, base.tokenizer)
+    train, dev = job.corpora.training, job.corpora.dev
+    examples = chain.from_iterable(corpus.examples for corpus in train)
+    return Recipe(
+        experiment=experiment,
+        store_root=job.store.root,
+        config_hash=content_hash(
+            experiment.task,
+            experiment.seed,
+            base.digest,
+            task.labels,
+            [corpus.digest for corpus in train],
+            settings.model_dump(),
+        ),
+        encoder=base,
+        task=task,
+        train=task.windows(examples, base.tokenizer, settings.max_length, settings.stride),
+        dev=task.windows(dev.examples, base.tokenizer, settings.max_length, settings.stride),
+        dev_digest=dev.digest,
+    )
+
+
+def fine_tune(candidate: Candidate, recipe: Recipe, device: str) -> dict[str, Any]:
+    """Train a candidate from its last saved epoch to its end, and commit it.
+
+    Returns:
+        The candidate's record.
+    """
+    store = Store(recipe.store_root)
+    unit = pool.unit(recipe.id(candidate))
+    if record := store.done(unit):
+        return record if record["dev"] == recipe.dev_digest else _score_again(unit, record, recipe, store, device)
+    started = time.time()
+    resume = f"{unit}/resume.safetensors"
+    store.write_json(f"{unit}/candidate.json", asdict(candidate))
+    if device == "cuda":
+        torch.cuda.empty_cache()  # the last candidate of this process is gone; give its memory back first
+    tuner = _begin(candidate, recipe, store, resume, device)
+    resumed_from = tuner.epoch
+    while not tuner.is_finished:
+        tuner.train_epoch()
+        if not tuner.is_finished:
+            store.write_bytes(resume, tuner.state())
+    with tempfile.TemporaryDirectory(prefix="lms-ray-model-") as folder:
+        tuner.save_model(Path(folder))
+        files = store.upload(Path(folder), unit)
+    record = {
+        "id": recipe.id(candidate),
+        **asdict(candidate),
+        "config_hash": recipe.config_hash,
+        **_dev_score(tuner.model, recipe),
+        "diverged": tuner.diverged,
+        "started": started,
+        "seconds": time.time() - started,
+        "resumed_from_epoch": resumed_from,
+        "losses": tuner.losses,
+        "device": device,
+    }
+    store.delete(resume)
+    store.delete(f"{unit}/ERROR.txt")
+    store.commit(unit, record, files)
+    return record
+
+
+def _begin(candidate: Candidate, recipe: Recipe, store: Store, resume: str, device: str) -> FineTuner:
+    """The state after the last saved epoch, or the beginning where there is none that can be read."""
+    tuner = FineTuner(
+        recipe.task,
+        recipe.encoder,
+        candidate,
+        recipe.experiment.finetune,
+        recipe.train,
+        recipe.experiment.seed,
+        device,
+    )
+    if store.exists(resume):
+        try:
+            tuner.load_state(store.read_bytes(resume))
+        except ValueError as error:
+            log.warning("%s/%s: %s; the candidate starts again at epoch 0", store.root, resume, error)
+            store.delete(resume)
+    return tuner
+
+
+def _score_again(unit: str, record: dict[str, Any], recipe: Recipe, store: Store, device: str) -> dict[str, Any]:
+    """The record of a whole candidate, its score measured on a dev set that has changed since."""
+    with store.as_local(unit) as folder:
+        model = recipe.task.load(folder, device)
+    record = record | _dev_score(model, recipe)
+    store.commit(unit, record, store.files_of(unit))
+    return record
+
+
+def _dev_score(model: Any, recipe: Recipe) -> dict[str, Any]:
+    statistics_ES = encode(model, recipe.task, recipe.dev, recipe.experiment.encode).statistics_ES
+    return {"dev_score": float(recipe.task.score(statistics_ES.sum(0))), "dev": recipe.dev_digest}

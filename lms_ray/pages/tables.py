@@ -1,0 +1,207 @@
+"""The tables of the report and what they say in words."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from types import MappingProxyType
+
+import pandas as pd
+from tabulate import SEPARATING_LINE, tabulate
+
+from lms_ray import tasks
+from lms_ray.pages.terminal import readable
+from lms_ray.settings.experiment import Experiment
+from lms_ray.store.picks import AVERAGE, ORACLES, SELECTORS, Pick
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Table:
+    """Header and cells, ready to show anywhere; a line is drawn between groups of rows."""
+
+    header: list[str]
+    groups: list[list[list[str]]]
+
+    def to_text(self) -> str:
+        """For a terminal."""
+        first, *others = self._cells(readable)
+        rows: list[list[str] | str] = [*first]
+        for group in others:
+            rows += [SEPARATING_LINE, *group]
+        return tabulate(rows, [readable(cell) for cell in self.header], disable_numparse=True)
+
+    def to_markdown(self) -> str:
+        """For GitHub, which knows no lines between rows."""
+        rows = [row for group in self._cells(escape) for row in group]
+        return tabulate(rows, [escape(cell) for cell in self.header], tablefmt="github", disable_numparse=True)
+
+    def _cells(self, change: Callable[[str], str]) -> list[list[list[str]]]:
+        return [[[change(cell) for cell in row] for row in group] for group in self.groups]
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, in one line: names of checkpoints are names of folders, and hold anything."""
+    return re.sub(r"[\\`*_<|~&$]|\](?=[(\[])", r"\\\g<0>", " ".join(text.split()))
+
+
+def score_table(picks: list[Pick], baselines: Mapping[str, Mapping[str, float]] = MappingProxyType({})) -> Table:
+    """The paper's Table 3: test scores in percent, a row for each target and a column for each selector, then means.
+
+    Args:
+        picks: every pick.
+        baselines: test scores of rules that need no model, by their names and by target: the last columns.
+    """
+    by_selector = _by_selector(picks)
+    header = ["Target", *(f"{name} (#examples)" if name == "All-Target" else name for name in by_selector), *baselines]
+    of_target = {target: {pick.selector: pick for pick in picks if pick.target == target} for target in _targets(picks)}
+    rows = [
+        [
+            target,
+            *(_score_cell(chosen[name]) for name in by_selector),
+            *(f"{100 * score[target]:.1f}" for score in baselines.values()),
+        ]
+        for target, chosen in of_target.items()
+    ]
+    mean_of = {pick.selector: pick for pick in picks if pick.target == AVERAGE}
+    columns = [mean_of[name] for name in by_selector]
+    means = [
+        [
+            "mean score",
+            *(f"{100 * pick.score:.1f}" for pick in columns),
+            *(f"{100 * fmean(score.values()):.1f}" for score in baselines.values()),
+        ],
+        ["mean Δ to En-Dev", *(f"{100 * pick.delta:+z.1f}{_star(pick)}" for pick in columns)],
+        ["mean regret", *(f"{100 * pick.regret:.1f}" for pick in columns)],
+        ["mean rank in pool", *(f"{pick.rank:.1f}" for pick in columns)],
+    ]
+    return Table(header, [rows, [row + [""] * (len(header) - len(row)) for row in means]])
+
+
+def detail_table(picks: list[Pick]) -> Table:
+    """Everything about every pick, grouped by target."""
+    header = ["Target", "Selector", "Candidate", "Score", "Δ to En-Dev", "Interval of Δ", "p", "Regret", "Rank"]
+    groups = [[_detail_row(pick) for pick in picks if pick.target == target] for target in [*_targets(picks), AVERAGE]]
+    return Table(header, groups)
+
+
+def ranker_table(validation: pd.DataFrame, experiment: Experiment) -> Table:
+    """The chosen grid point of each set of pivots, and how much the choice mattered."""
+    header = ["Targets", "Pivots", "Batch size", "Learning rate", "Kendall's tau", "Lowest in grid", "Highest in grid"]
+    rows = []
+    for pivots, points in validation.groupby("pivots", sort=False):
+        targets = [target for target in experiment.targets if ",".join(experiment.pivots_for(target)) == pivots]
+        taus = points.groupby(["batch_size", "learning_rate"])["kendall_tau"].mean()
+        batch_size, learning_rate = points.loc[points["chosen"], ["batch_size", "learning_rate"]].iloc[0]
+        tau = taus[batch_size, learning_rate]
+        rows.append(
+            [
+                " ".join(targets),
+                str(pivots).replace(",", " "),
+                f"{batch_size:g}",
+                f"{learning_rate:g}",
+                *(f"{value:.3f}" for value in (tau, taus.min(), taus.max())),
+            ]
+        )
+    return Table(header, [rows])
+
+
+def captions(picks: list[Pick], experiment: Experiment, candidates: int, diverged: int, pool: int) -> list[str]:
+    """What the table shows, and in plain words whether LMS did better than En-Dev; one paragraph each.
+
+    Args:
+        picks: every pick.
+        experiment: what was run.
+        candidates: how many were fine-tuned or brought.
+        diverged: how many of them are left out of the pool.
+        pool: how many every selector picked from.
+    """
+    by_selector = _by_selector(picks)
+    oracles = ", ".join(name for name in by_selector if name in ORACLES)
+    follows = " In parentheses: the pivot that Pivot-Dev follows." if "Pivot-Dev" in by_selector else ""
+    few = sorted({pick.examples for pick in by_selector["100-Target"] if pick.examples})
+    saw = "" if few == [100] else f" 100-Target saw {_span(few)} of them."
+    made = "brought" if experiment.sweep.checkpoints else "fine-tuned"
+    without = f", {diverged} of them diverged and are left out" if diverged else ""
+    return [
+        f"{experiment.name}: test {tasks.get(experiment.task).metric} in percent. "
+        f"{candidates} candidates were {made}{without}; every selector picks from the same {pool} of them.{follows}",
+        f"A star (*) marks a difference to En-Dev, for better or worse, with p < {SIGNIFICANT} (paired bootstrap, "
+        "two-sided).",
+        f"Oracles, which see labels of the target: {oracles}. #examples: labelled examples that All-Target saw.{saw} "
+        "Best is the highest test score in the pool. Random is the mean over the pool.",
+        verdict(picks),
+    ]
+
+
+def verdict(picks: list[Pick]) -> str:
+    """On how many targets LMS is better, equal or worse than En-Dev, and on the mean."""
+    chosen = _by_selector(picks)["LMS"]
+    better = [pick for pick in chosen if pick.delta > 0]
+    worse = [pick for pick in chosen if pick.delta < 0]
+    equal = len(chosen) - len(better) - len(worse)
+    random = _by_selector(picks)["Random"]
+    return (
+        f"LMS against En-Dev on {len(chosen)} targets: better on {len(better)} ({_significant(better)} significantly), "
+        f"equal on {equal}, worse on {len(worse)} ({_significant(worse)} significantly). "
+        f"On the mean over the targets LMS {_outcome(fmean(pick.delta for pick in chosen))} En-Dev, "
+        f"and {_outcome(fmean(pick.score for pick in chosen) - fmean(pick.score for pick in random))} Random."
+    )
+
+
+def _targets(picks: list[Pick]) -> list[str]:
+    return list(dict.fromkeys(pick.target for pick in picks if pick.target != AVERAGE))
+
+
+def _by_selector(picks: list[Pick]) -> dict[str, list[Pick]]:
+    """Picks for targets by selectors that took part, in the order of the columns."""
+    single = [pick for pick in picks if pick.target != AVERAGE]
+    chosen = {name: [pick for pick in single if pick.selector == name] for name in SELECTORS}
+    return {name: column for name, column in chosen.items() if column}
+
+
+def _is_significant(pick: Pick) -> bool:
+    return pick.p_value is not None and pick.p_value < SIGNIFICANT
+
+
+def _significant(picks: Iterable[Pick]) -> int:
+    return sum(_is_significant(pick) for pick in picks)
+
+
+def _star(pick: Pick) -> str:
+    return "*" if _is_significant(pick) else ""
+
+
+def _score_cell(pick: Pick) -> str:
+    cell = f"{100 * pick.score:.1f}{_star(pick)}"
+    if pick.selector == "Pivot-Dev":
+        return f"{cell} ({pick.pivot})"
+    return f"{cell} ({pick.examples})" if pick.selector == "All-Target" else cell
+
+
+def _detail_row(pick: Pick) -> list[str]:
+    interval = "-" if pick.low is None or pick.high is None else f"[{100 * pick.low:+z.1f}, {100 * pick.high:+z.1f}]"
+    return [
+        pick.target,
+        pick.selector,
+        pick.candidate or ("mean over targets" if pick.target == AVERAGE else "mean over the pool"),
+        f"{100 * pick.score:.1f}{_star(pick)}",
+        f"{100 * pick.delta:+z.1f}",
+        interval,
+        "-" if pick.p_value is None else f"{pick.p_value:.4f}",
+        f"{100 * pick.regret:.1f}",
+        f"{pick.rank:g}",
+    ]
+
+
+def _outcome(delta: float) -> str:
+    """A mean difference in words; in hundredths of a point, since the winner may be decided there."""
+    points = f"{100 * abs(delta):.2f} points"
+    if points == "0.00 points":
+        return "is level with"
+    return f"is {points} above" if delta > 0 else f"loses by {points} to"
+
+
+def _span(counts: list[int]) -> str:
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"

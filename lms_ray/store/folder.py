@@ -1,0 +1,269 @@
+"""Files below one folder, on a local disk or in an object store; the only module that touches pyarrow.fs.
+
+Every error of the storage (read-only, full, forbidden, a file where a folder is wanted) is a `StorageError` with the
+path and the reason; content that cannot be read is a `BrokenError`.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, StorageError
+
+CHUNK = 1 << 22  # bytes held in memory of a file that is copied
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a file holds, as it was written."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+
+
+class Folder:
+    """Files below one folder, local path or URI; paths are relative and use forward slashes.
+
+    Raises:
+        ConfigError: no file system is known for the URI.
+    """
+
+    def __init__(self, root: str):
+        if not root or "\0" in root or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)", root):
+            raise ConfigError(f"storage: found {root!r}; accepted is a local folder or s3://, gs://, ...")
+        # Absolute, because trials and workers run in other working directories.
+        self.root = root if "://" in root else str(Path(root).absolute())
+        try:
+            self._fs, self._base = fs.FileSystem.from_uri(self.root)
+        except (ValueError, OSError) as error:
+            raise ConfigError(
+                f"storage: found {root!r}; accepted is a local folder or s3://, gs://, ... ({error})"
+            ) from None
+
+    @property
+    def file_system(self) -> tuple[fs.FileSystem, str]:
+        """The file system and this folder's path in it, for libraries that write there themselves."""
+        return self._fs, self._base
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files can be opened by path on this machine."""
+        return isinstance(self._fs, fs.LocalFileSystem)
+
+    def where(self, path: str = "") -> str:
+        """Full path of a file, for messages: without a URI's options and keys."""
+        root = re.sub(r"//[^/@]*@", "//", self.root.partition("?")[0]) if "://" in self.root else self.root
+        return f"{root}/{path}" if path else root
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder of this name."""
+        with self._storage(path):
+            return self._fs.get_file_info(self._at(path)).type != fs.FileType.NotFound
+
+    def names(self, folder: str) -> list[str]:
+        """Sorted names in a folder; none where there is no such folder."""
+        with self._storage(folder):
+            if self._fs.get_file_info(self._at(folder)).type == fs.FileType.File:
+                return []
+            return sorted(info.base_name for info in self._list(folder))
+
+    def sizes(self, folder: str, recursive: bool = False) -> dict[str, int]:
+        """Bytes of each file in a folder, by its path from there; none where there is no such folder."""
+        with self._storage(folder):
+            start = len(self._at(folder)) + 1
+            return {info.path[start:]: info.size for info in self._list(folder, recursive) if info.is_file}
+
+    def modified(self, folder: str) -> dict[str, float]:
+        """When each file in a folder was last written, by its name, in seconds since 1970 by the storage's clock.
+
+        NaN where the storage does not say.
+        """
+        with self._storage(folder):
+            files = [info for info in self._list(folder) if info.is_file]
+        return {info.base_name: float("nan") if info.mtime_ns is None else info.mtime_ns / 1e9 for info in files}
+
+    def signature(self) -> list[list[Any]]:
+        """Name, size and time of every file directly in this folder: changes with any of them."""
+        with self._storage(""):
+            files = self._fs.get_file_info(fs.FileSelector(self._base))
+        return sorted([info.base_name, info.size, info.mtime_ns or 0] for info in files if info.is_file)
+
+    def read_bytes(self, path: str) -> bytes:
+        """Content of a file.
+
+        Raises:
+            AbsentError: there is no such file.
+        """
+        with self._storage(path), self._fs.open_input_stream(self._at(path)) as stream:
+            return stream.read()
+
+    def write_bytes(self, path: str, content: bytes) -> Written:
+        """Write a file atomically: readers see the old content or all of the new."""
+        return self._write(path, io.BytesIO(content))
+
+    def read_json(self, path: str) -> Any:
+        """Content of a JSON file.
+
+        Raises:
+            AbsentError: there is no such file.
+            BrokenError: it is no JSON.
+        """
+        content = self.read_bytes(path)
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise BrokenError(f"{self.where(path)}: broken; it is no JSON ({error})") from None
+
+    def write_json(self, path: str, value: Any) -> Written:
+        """Write a JSON file atomically."""
+        return self.write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+    def read_table(self, path: str, **options: Any) -> pa.Table:
+        """A Parquet table; options as of pyarrow.parquet.read_table (columns, filters).
+
+        Raises:
+            AbsentError: there is no such file.
+            BrokenError: it is no Parquet table, or has not the wanted columns.
+        """
+        return self._parse_table(path, self.read_bytes(path), options)
+
+    def write_table(self, path: str, table: pa.Table) -> Written:
+        """Write a Parquet table atomically."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        return self.write_bytes(path, sink.getvalue().to_pybytes())
+
+    def upload(self, folder: Path, path: str) -> dict[str, Written]:
+        """Copy a local folder's files, also those of its subfolders, into a folder of the store.
+
+        Returns:
+            What was written, by the path from that folder.
+        """
+        written = {}
+        for source in sorted(file for file in folder.rglob("*") if file.is_file()):
+            name = source.relative_to(folder).as_posix()
+            with _plainly(str(source)), source.open("rb") as stream:
+                written[name] = self._write(f"{path}/{name}", stream)
+        return written
+
+    def download(self, path: str, names: Iterable[str], folder: Path) -> dict[str, Written]:
+        """Copy files of a folder of the store into a local folder.
+
+        Returns:
+            What was read, by the path from that folder.
+        """
+        read = {}
+        for name in names:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with (
+                self._storage(f"{path}/{name}"),
+                self._fs.open_input_stream(self._at(f"{path}/{name}")) as source,
+                target.open("wb") as sink,
+            ):
+                read[name] = _copy(source, sink)
+        return read
+
+    def delete(self, path: str) -> None:
+        """Remove a file or a folder; nothing happens where there is none."""
+        with self._storage(path), suppress(FileNotFoundError):
+            info = self._fs.get_file_info(self._at(path))
+            if info.type == fs.FileType.Directory:
+                self._fs.delete_dir(info.path)
+            elif info.type == fs.FileType.File:
+                self._fs.delete_file(info.path)
+
+    def remove_partials(self, spare: str) -> None:
+        """Remove what killed writers have left on a local disk, but for one folder; elsewhere nothing is left."""
+        if self.is_local:
+            with self._storage(""):
+                for partial in Path(self._base).rglob(f".*{PARTIAL}"):
+                    if partial.parent.name != spare:
+                        partial.unlink(missing_ok=True)
+
+    def _at(self, path: str) -> str:
+        return f"{self._base}/{path}" if path else self._base
+
+    def _list(self, folder: str, recursive: bool = False) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self._at(folder), allow_not_found=True, recursive=recursive)
+        return self._fs.get_file_info(selector)
+
+    def _parse_table(self, path: str, content: bytes, options: dict[str, Any]) -> pa.Table:
+        try:
+            return pq.read_table(pa.BufferReader(content), **options)
+        except (pa.ArrowException, OSError) as error:
+            raise BrokenError(
+                f"{self.where(path)}: broken; it cannot be read as a table ({_one_line(error)}); "
+                "delete it and run the same command again"
+            ) from None
+
+    def _write(self, path: str, source: BinaryIO) -> Written:
+        target = self._at(path)
+        with self._storage(path):
+            if not self.is_local:  # an object appears when its stream is closed; what the close says is raised
+                with self._fs.open_output_stream(target) as sink:
+                    return _copy(source, sink)
+            parent = target.rpartition("/")[0]
+            self._fs.create_dir(parent, recursive=True)
+            # Hidden, and named at random: a killed writer's leftover is never read and never in another's way.
+            partial = f"{parent}/.{uuid.uuid4().hex}{PARTIAL}"
+            try:
+                with self._fs.open_output_stream(partial) as sink:
+                    written = _copy(source, sink)
+                self._fs.move(partial, target)
+            except BaseException:
+                with suppress(OSError):
+                    self._fs.delete_file(partial)
+                raise
+            return written
+
+    def _storage(self, path: str) -> AbstractContextManager[None]:
+        return _plainly(self.where(path))
+
+
+@contextmanager
+def _plainly(where: str) -> Iterator[None]:
+    """Say an error of the storage in one line, with the path."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        # S3's object is gone between the two requests of a read: pyarrow has no class for that.
+        absent |= any(code in str(error) for code in ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND"))
+        raise (AbsentError if absent else StorageError)(f"{where}: {_reason(error)}") from error
+
+
+def _copy(source: Any, sink: Any) -> Written:
+    digest, size = hashlib.sha256(), 0
+    while chunk := source.read(CHUNK):
+        sink.write(chunk)
+        digest.update(chunk)
+        size += len(chunk)
+    return Written(size, digest.hexdigest())
+
+
+def _reason(error: Exception) -> str:
+    """Why, in the words of the operating system where they are its own, else of the object store."""
+    number = getattr(error, "errno", None)
+    if number in (errno.EEXIST, errno.ENOTDIR):
+        return "there is a file where a folder is wanted"
+    return os.strerror(number).lower() if number else _one_line(error)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

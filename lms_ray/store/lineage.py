@@ -1,0 +1,74 @@
+"""What decided a result: the settings and inputs that a stage records beside it, and that the next one compares.
+
+A stage that finds a result of other settings does it again; one that needs such a result refuses, and says the first
+key that differs. So no page ever speaks of picks that were made otherwise.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lms_ray.settings.errors import MissingError
+from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.hashing import content_hash
+from lms_ray.store import encodings
+from lms_ray.store.files import Store
+
+ROLES = ("task", "seed", "source", "pivots", "targets", "train_on")
+RANKING = (*ROLES, "meta_split", "ranker")
+"""Settings that decide the rankings."""
+SELECTION = (*RANKING, "selection")
+"""Settings that decide the picks."""
+IDENTITY = ("task", "source", "encoder", "seed")
+"""Settings that may not change within one folder: another value is another experiment."""
+
+Settings = dict[str, Any]
+
+
+def settings(experiment: Experiment, keys: Iterable[str]) -> Settings:
+    """The values of some keys, flat (`ranker.hidden`), without those that say where work runs."""
+    values = experiment.model_dump(mode="json", include=set(keys))
+    return {key: value for key, value in _flat(values).items() if ".resources." not in f".{key}"}
+
+
+def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """The first key in which two settings differ, with both values; empty where there is none."""
+    for key in sorted(found.keys() | wanted.keys()):
+        if found.get(key) != wanted.get(key):
+            return f"{key} is {found.get(key)!r} there and {wanted.get(key)!r} here"
+    return ""
+
+
+def require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any], stage: str) -> None:
+    """Refuse a result whose `origin` is another than it would be now.
+
+    Raises:
+        MissingError: names the difference, and the stage to run.
+    """
+    difference = differing(found["settings"], wanted["settings"])
+    if not difference and found["input"] != wanted["input"]:
+        difference = "the candidates, or the texts that they encoded, have changed since"
+    if difference:
+        raise MissingError(f"the {what} were made otherwise: {difference}; run `python -m lms_ray.{stage}` first")
+
+
+def origin(
+    experiment: Experiment, keys: Iterable[str], store: Store, candidates: Sequence[str], corpora: Iterable[str]
+) -> dict[str, Any]:
+    """What a stage records beside its result: the settings that decide it, and a hash of its input."""
+    return {"settings": settings(experiment, keys), "input": input_of(store, candidates, corpora)}
+
+
+def input_of(store: Store, candidates: Sequence[str], corpora: Iterable[str]) -> str:
+    """Hash of what a result is made from: the candidates, and the corpora that they encoded."""
+    digests = encodings.digests(store)
+    return content_hash(list(candidates), {name: digests.get(name) for name in corpora})
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Settings:
+    flat: Settings = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,98 @@
+"""The tables that selection leaves behind: every pick, and the pool's test scores."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lms_ray.store.files import Store
+
+PICKS = "picks.parquet"
+ORIGIN = b"lms_ray.origin"
+POOL_SCORES = "report/pool.parquet"
+BASELINES = "report/baselines.parquet"
+SELECTORS = ("En-Dev", "Pivot-Dev", "All-Pivot", "LMS", "Random", "100-Target", "All-Target", "Best")
+ORACLES = ("100-Target", "All-Target", "Best")
+AVERAGE = "average"  # stands for the target in the picks' means over all targets
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What one selector chose for one target."""
+
+    selector: str
+    target: str
+    candidate: str | None
+    """None for Random, whose score is the mean over the pool, and for the average over targets."""
+    pivot: str | None
+    """The pivot that Pivot-Dev followed."""
+    examples: int | None
+    """Labelled target examples that an oracle saw."""
+    score: float
+    """Test metric in [0, 1]."""
+    delta: float
+    """Score minus En-Dev's."""
+    regret: float
+    """The pool's best score minus this one."""
+    rank: float
+    """Place in the pool by test score, 1 the best; ties share their mean place."""
+    low: float | None
+    """Interval of the delta, from the paired bootstrap; None for Random."""
+    high: float | None
+    p_value: float | None
+    """Two-sided p-value of the delta; None for Random."""
+
+
+def write(store: Store, picks: Sequence[Pick], origin: Mapping[str, Any]) -> None:
+    """Write the table of picks, and in its metadata what they were made from (`lineage.origin`)."""
+    table = pa.Table.from_pylist([asdict(pick) for pick in picks])
+    store.write_table(PICKS, table.replace_schema_metadata({ORIGIN: json.dumps(origin)}))
+
+
+def read(store: Store) -> list[Pick]:
+    """Every pick, in the order in which they were made.
+
+    Raises:
+        MissingError: nothing was picked yet.
+    """
+    store.require(PICKS, "selection")
+    return [Pick(**row) for row in store.read_table(PICKS).to_pylist()]
+
+
+def origin(store: Store) -> dict[str, Any]:
+    """What the picks were made from."""
+    store.require(PICKS, "selection")
+    return json.loads(store.read_table(PICKS, columns=["selector"]).schema.metadata[ORIGIN])
+
+
+def write_pool_scores(store: Store, pool: Sequence[str], score_C: Mapping[str, np.ndarray]) -> None:
+    """Write the test scores of the pool's candidates, in their order, by target."""
+    store.write_table(POOL_SCORES, pa.table({"candidate": list(pool), **score_C}))
+
+
+def write_baselines(store: Store, scores: Mapping[str, Mapping[str, float]]) -> None:
+    """Write the test scores of rules that need no model, by their names and by target."""
+    rows = [
+        {"baseline": name, "target": target, "score": score}
+        for name, of_target in scores.items()
+        for target, score in of_target.items()
+    ]
+    schema = pa.schema([("baseline", pa.string()), ("target", pa.string()), ("score", pa.float64())])
+    store.write_table(BASELINES, pa.Table.from_pylist(rows, schema))
+
+
+def read_baselines(store: Store) -> dict[str, dict[str, float]]:
+    """Test scores of rules that need no model, by their names and by target."""
+    scores: dict[str, dict[str, float]] = {}
+    for row in store.read_table(BASELINES).to_pylist():
+        scores.setdefault(row["baseline"], {})[row["target"]] = row["score"]
+    return scores
+
+
+def read_pool_scores(store: Store) -> pd.DataFrame:
+    """Test scores in [0, 1] of the pool: a row for each candidate, a column for each target."""
+    return store.read_table(POOL_SCORES).to_pandas().set_index("candidate")

@@ -1,0 +1,64 @@
+"""`rankers/`: which candidates taught, chose and may be picked, every grid point's validation, and the scores.
+
+rankers/DONE.json             what the rankings were made from
+rankers/split.parquet         part of the meta split of each candidate
+rankers/validation.parquet    Kendall's tau of every grid point on meta-dev, and which points were chosen
+rankers/scores.parquet        the chosen rankers' scores of every candidate for every target
+rankers/<hash>/<point>/       one fitted grid point: scores, and weights where it was chosen
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lms_ray.store.files import Store
+from lms_ray.store.folder import Written
+
+UNIT = "rankers"
+SPLIT, VALIDATION, SCORES, WEIGHTS = "split.parquet", "validation.parquet", "scores.parquet", "weights.safetensors"
+
+
+def write_split(store: Store, candidates: Sequence[str], part_C: np.ndarray) -> dict[str, Written]:
+    """Write the part (`train`, `dev`, `test`) of each candidate."""
+    return _write(store, SPLIT, pa.table({"candidate": list(candidates), "part": part_C.tolist()}))
+
+
+def read_split(store: Store) -> pd.Series:
+    """Part of each candidate, by its id."""
+    return store.read_unit_table(UNIT, SPLIT).to_pandas().set_index("candidate")["part"]
+
+
+def write_validation(store: Store, rows: list[dict[str, Any]]) -> dict[str, Written]:
+    """Write what became of every grid point."""
+    return _write(store, VALIDATION, pa.Table.from_pylist(rows))
+
+
+def read_validation(store: Store) -> pd.DataFrame:
+    """Every grid point: pivots, batch_size, learning_rate, seed, kendall_tau, chosen, seconds."""
+    return store.read_unit_table(UNIT, VALIDATION).to_pandas()
+
+
+def score_rows(target: str, seed: int, candidates: Sequence[str], score_C: np.ndarray) -> pa.Table:
+    """One ranker's scores of all candidates for one target."""
+    count = len(candidates)
+    return pa.table(
+        {"target": [target] * count, "seed": [seed] * count, "candidate": list(candidates), "score": score_C}
+    )
+
+
+def write_scores(store: Store, tables: Sequence[pa.Table]) -> dict[str, Written]:
+    """Write the chosen rankers' scores."""
+    return _write(store, SCORES, pa.concat_tables(tables))
+
+
+def read_scores(store: Store, target: str, candidates: Sequence[str]) -> np.ndarray:
+    """The rankers' scores of some candidates for a target, shape (K, C), one row for each seed."""
+    table = store.read_unit_table(UNIT, SCORES, filters=[("target", "=", target)]).to_pandas()
+    return table.pivot(index="seed", columns="candidate", values="score")[list(candidates)].to_numpy()
+
+
+def _write(store: Store, name: str, table: pa.Table) -> dict[str, Written]:
+    return {name: store.write_table(f"{UNIT}/{name}", table)}

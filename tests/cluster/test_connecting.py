@@ -1,0 +1,50 @@
+"""A cluster that does not answer is said in one line and in little time."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from lms_ray.cluster import connecting
+from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.resources import Cluster
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield "{}:{}".format(*server.getsockname())
+
+
+@pytest.fixture
+def closed() -> str:
+    """An address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return "{}:{}".format(*server.getsockname())
+
+
+@pytest.mark.parametrize("kind", ["silent", "closed"])
+def test_nobody_answers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str):
+    monkeypatch.setattr(connecting, "ANSWER_WITHIN", 5.0)
+    address = request.getfixturevalue(kind)
+    with (
+        pytest.raises(ConfigError, match=rf"^cluster\.address: found '{address}', where no Ray answers"),
+        connecting.connect(Cluster(address=address)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:x", "ray://127.0.0.1", "127.0.0.1:x", "no address at all"])
+def test_no_address(address: str):
+    with (
+        pytest.raises(ConfigError, match=r"^cluster\.address: found '.*accepted are host:port"),
+        connecting.connect(Cluster(address=address)),
+    ):
+        pass
+
+
+def test_the_address_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, closed: str):
+    monkeypatch.setenv("RAY_ADDRESS", f"ray://{closed}")
+    with pytest.raises(ConfigError, match=f"found 'ray://{closed}'"), connecting.connect(Cluster()):
+        pass

@@ -1,0 +1,193 @@
+"""Checkpoints that were brought are found, mapped by label names, and refused where they do not fit."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import spoiled
+import tiny
+from lms_ray.cluster.examining import take_all
+from lms_ray.data import DataError
+from lms_ray.models import brought
+from lms_ray.models import encoder as encoders
+from lms_ray.models.job import Job
+from lms_ray.settings.candidates import Sweep
+from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.loading import load
+from lms_ray.store.files import Store
+
+JOB = Path(__file__).parents[2] / "jobs" / "ner-small.yaml"
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Experiment:
+    """An experiment that takes eight checkpoints of one setting, their heads drawn at random."""
+    root = tmp_path_factory.mktemp("brought")
+    overrides = [f"encoder={encoder_folder}", f"sweep.checkpoints={root}/models"]
+    experiment = load(str(JOB), [*overrides, f"data.root={root}"])
+    found = tiny.write(experiment, root / "data")
+    experiment = load(str(JOB), [*overrides, *(f"{key}={value}" for key, value in found.items())])
+    task, encoder = job_of(experiment.model_copy(update={"sweep": Sweep()})).task, encoders.load(str(encoder_folder))
+    for number in range(8):
+        torch.manual_seed(number)
+        model = task.build(encoder.config)
+        encoders.load_weights(model, encoder)
+        folder = root / "models" / f"model-{number}"
+        model.save_pretrained(folder)
+        encoder.tokenizer.save_pretrained(folder)
+    (root / "models" / "logs").mkdir()
+    return experiment
+
+
+@pytest.fixture
+def model(experiment: Experiment, tmp_path: Path) -> Path:
+    """A copy of a checkpoint, to be spoiled."""
+    return Path(shutil.copytree(Path(experiment.sweep.checkpoints) / "model-3", tmp_path / "spoiled"))
+
+
+def job_of(experiment: Experiment) -> Job:
+    return Job(experiment, Store(experiment.folder))
+
+
+def standard(experiment: Experiment) -> brought.Standard:
+    job = job_of(experiment)
+    return brought.standard(experiment, job.task, job.corpora.dev)
+
+
+def taking(experiment: Experiment, checkpoints: Path | str) -> Experiment:
+    """The experiment with other checkpoints."""
+    sweep = experiment.sweep.model_copy(update={"checkpoints": str(checkpoints)})
+    return experiment.model_copy(update={"sweep": sweep})
+
+
+def test_a_folder_and_a_pattern_name_checkpoints(experiment: Experiment):
+    folder = experiment.sweep.checkpoints
+    names = [f"{folder}/model-{number}" for number in range(8)]
+    assert brought.find(folder) == names
+    assert brought.find(f"{folder}/") == names
+    assert brought.find(f"{folder}/model-[2-4]") == names[2:5]
+    assert brought.find(f"{Path(folder).parent}/*/model-3") == [names[3]]
+    for nothing in (f"{folder}/none-*", f"{folder}/logs", f"{folder}/model-1/x"):
+        with pytest.raises(ConfigError, match=r"found no folder with a config\.json at"):
+            brought.find(nothing)
+
+
+def test_its_labels_are_the_tasks(experiment: Experiment):
+    fine_tuned = job_of(experiment.model_copy(update={"sweep": Sweep()}))
+    assert job_of(experiment).task.labels == fine_tuned.task.labels
+
+
+def test_a_head_in_another_order_has_the_same_score(experiment: Experiment, model: Path):
+    wanted = standard(experiment)
+    straight = brought.examine(f"{experiment.sweep.checkpoints}/model-3", wanted, "cpu")
+    assert 0 <= straight["dev_score"] <= 1
+    names = json.loads((model / "config.json").read_text())["id2label"]
+    order = [3, 0, 4, 1, 2]
+    spoiled.config(
+        id2label={str(new): names[str(old)] for new, old in enumerate(order)},
+        label2id={names[str(old)]: new for new, old in enumerate(order)},
+    )(model)
+    spoiled.weights(
+        lambda weights: {name: weights[name][order] if "classifier" in name else weights[name] for name in weights}
+    )(model)
+    turned = brought.examine(str(model), wanted, "cpu")
+    assert turned["dev_score"] == straight["dev_score"]
+    assert turned["id"] != straight["id"]
+    loaded = wanted.task.load(model, "cpu")
+    original = wanted.task.load(Path(straight["path"]), "cpu")
+    np.testing.assert_array_equal(loaded.classifier.weight.detach(), original.classifier.weight.detach())
+
+
+def other_labels(folder: Path) -> None:
+    names = ["O", "B-LOC", "I-LOC", "B-MISC", "I-MISC"]
+    spoiled.config(id2label=dict(enumerate(names)), label2id={name: n for n, name in enumerate(names)})(folder)
+
+
+def another_word(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["model"]["vocab"]["elsewhere"] = len(content["model"]["vocab"])
+    path.write_text(json.dumps(content))
+
+
+without_head = spoiled.weights(lambda weights: {name: weights[name] for name in weights if "classifier" not in name})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (other_labels, "its labels differ: it lacks B-PER, I-PER, and has besides B-MISC, I-MISC"),
+        (without_head, r"it lacks classifier\.bias, classifier\.weight of BertForTokenClassification"),
+        (another_word, "its tokenizer differs from the first one's"),
+        (spoiled.config(num_hidden_layers=1), "num_hidden_layers 1 instead of 2"),
+        *spoiled.FAULTS,
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_difference(experiment: Experiment, model: Path, spoil, message: str):
+    spoil(model)
+    with pytest.raises(ValueError, match=f"^{message}|^its .*{message}") as refused:
+        brought.examine(str(model), standard(experiment), "cpu")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        *(fault for fault in spoiled.FAULTS if re.match("config|it holds|it has no tok|tokenizer", fault.values[1])),
+        (spoiled.config(id2label=None, label2id=None), r"config\.json has id2label None; accepted is the name of each"),
+        (
+            spoiled.config(id2label={"0": "O", "2": "B-LOC"}),
+            r"config\.json has id2label .*accepted is the name of each",
+        ),
+        (spoiled.config(id2label=["O", "B-LOC"]), r"config\.json has id2label .*accepted is the name of each"),
+    ],
+)
+def test_a_first_one_that_is_broken_is_named(experiment: Experiment, model: Path, spoil, message: str):
+    spoil(model)
+    with pytest.raises(ConfigError, match=rf"^sweep\.checkpoints: {model}: {message}") as refused:
+        standard(taking(experiment, model.parent))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_tokenizer_larger_than_the_embeddings_is_refused(experiment: Experiment, model: Path):
+    size = json.loads((model / "config.json").read_text())["vocab_size"]
+    name = "bert.embeddings.word_embeddings.weight"
+    spoiled.config(vocab_size=size - 1)(model)
+    spoiled.weights(lambda weights: weights | {name: weights[name][:-1].clone()})(model)
+    with pytest.raises(ValueError, match=rf"numbers {size} sub-words, and its embeddings have {size - 1} rows"):
+        brought.examine(str(model), standard(taking(experiment, model.parent)), "cpu")
+
+
+@pytest.mark.parametrize("pattern", ["{folder}", "{parent}/sp*", "{parent}/", "spoiled", "./sp*", "../{name}", "."])
+def test_pickled_weights_are_read_where_they_are_allowed_by_name(
+    experiment: Experiment, model: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+):
+    safe = brought.examine(str(model), standard(experiment), "cpu")
+    spoiled.pickled(model)
+    monkeypatch.chdir(model.parent)
+    pattern = pattern.format(folder=model, parent=model.parent, name=model.parent.name)
+    wanted = standard(experiment.model_copy(update={"allow_pickled": (pattern,)}))
+    monkeypatch.chdir("/")  # a worker has a folder of its own
+    assert brought.examine(str(model), wanted, "cpu")["dev_score"] == safe["dev_score"]
+
+
+def test_too_few_are_refused(experiment: Experiment, tmp_path: Path):
+    few = taking(experiment, f"{experiment.sweep.checkpoints}/model-[0-4]")
+    with pytest.raises(ConfigError, match="holds 5 candidates, which meta_split divides into"):
+        take_all(Job(few, Store(str(tmp_path))))
+
+
+def test_dev_labels_that_no_checkpoint_knows_are_refused(experiment: Experiment, model: Path):
+    names = json.loads((model / "config.json").read_text())["id2label"]
+    fewer = {number: name for number, name in names.items() if not name.endswith("PER")}
+    spoiled.config(
+        id2label=dict(enumerate(fewer.values())), label2id={name: n for n, name in enumerate(fewer.values())}
+    )(model)
+    with pytest.raises(DataError, match="found label 'PER', which the training data does not have"):
+        job_of(taking(experiment, model.parent)).check()

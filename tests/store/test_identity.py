@@ -1,0 +1,58 @@
+"""One folder holds one experiment of one version."""
+
+import pytest
+
+from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.loading import load, to_yaml
+from lms_ray.store import identity
+from lms_ray.store.files import Store
+
+POS = ["data.root=/data", "data.files=x/{lang}-{split}"]
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """The folder of an experiment that is under way."""
+    store = Store(str(tmp_path / "one"))
+    store.write_bytes("experiment.yaml", to_yaml(load("paper", POS)).encode())
+    store.write_json("provenance.json", {"lms_ray": "0.2.0"})
+    return store
+
+
+@pytest.mark.parametrize(
+    "change", ["sweep.seeds=30", "targets=[bg]", "data.root=/moved", "meta_split.draw=1", "ranker.hidden=8"]
+)
+def test_the_same_experiment_goes_on(store: Store, change: str):
+    identity.require_same(load("paper", [*POS, change]), store)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ("task=ner", "task is 'pos' there and 'ner' here"),
+        ("source=fr", "source is 'en' there and 'fr' here"),
+        ("encoder=xlm-roberta-base", "encoder is 'bert-base-multilingual-cased' there and 'xlm-roberta-base' here"),
+        ("seed=1", "seed is 0 there and 1 here"),
+    ],
+)
+def test_another_experiment_of_the_same_name_is_refused(store: Store, change: str, difference: str):
+    with pytest.raises(ConfigError, match=f"^name: .*one holds another experiment, {difference}; accepted is another"):
+        identity.require_same(load("paper", [*POS, change]), store)
+
+
+def test_a_new_folder_is_anybody_s(tmp_path):
+    identity.require_same(load("paper", POS), Store(str(tmp_path / "new")))
+
+
+def test_a_folder_of_an_older_version_is_refused_in_one_line(store: Store):
+    store.write_json("provenance.json", {"lms_ray": "0.1.0"})
+    with pytest.raises(ConfigError, match=r"made by lms_ray 0\.1\.0.*accepted is another name than one") as refused:
+        identity.require_same(load("paper", POS), store)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"- 1", b"\xff\xfe", b""])
+def test_a_broken_configuration_is_named(store: Store, content: bytes):
+    store.write_bytes("experiment.yaml", content)
+    with pytest.raises(ConfigError, match=r"one/experiment\.yaml: broken"):
+        identity.require_same(load("paper", POS), store)

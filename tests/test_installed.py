@@ -1,0 +1,84 @@
+"""The wheel, installed beside its dependencies in a fresh environment, starts from any folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+
+import lms_ray
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of a fresh environment: this project from its wheel, the dependencies from where they are."""
+    folder = tmp_path_factory.mktemp("installed")
+    source = folder / "source"
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "runs", "build", "*.egg-info"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    run([*pip, "wheel", str(source), "--no-deps", "--no-build-isolation", "-w", str(folder)], folder)
+    run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], folder)
+    python = folder / "venv" / "bin" / "python"
+    (wheel,) = folder.glob("lms_ray-*.whl")
+    run([*pip, "--python", str(python), "install", "--no-deps", str(wheel)], folder)
+    packages = run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip()
+    (Path(packages) / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    # The wheel of lang2vec puts this beside every script of an environment, where Python finds it before the package.
+    for file in metadata.files("lang2vec") or []:
+        if file.name == "lang2vec.py" and "bin" in file.parts:
+            shutil.copy(file.locate(), python.parent)
+    return python.parent
+
+
+def run(command: list[str], folder: Path) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_environment_is_fresh_and_has_the_trap(installed: Path, tmp_path: Path):
+    where = run([str(installed / "python"), "-c", "import lms_ray; print(lms_ray.__file__)"], tmp_path)
+    assert where.startswith(str(installed.parent))
+    assert (installed / "lang2vec.py").is_file()
+
+
+@pytest.mark.parametrize("command", [["lms-ray"], ["python", "-m", "lms_ray"]], ids=["script", "module"])
+def test_the_version(installed: Path, tmp_path: Path, command: list[str]):
+    said = run([str(installed / command[0]), *command[1:], "--version"], tmp_path)
+    assert said.strip() == f"lms-ray {lms_ray.__version__} ".strip()
+    assert lms_ray.__version__ == metadata.version("lms-ray")
+
+
+def test_the_quickstart_is_planned_and_nothing_is_written(installed: Path, tmp_path: Path):
+    said = run([str(installed / "lms-ray"), "plan"], tmp_path)
+    assert "candidates             24" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_configuration_is_printed_and_can_be_read_again(installed: Path, tmp_path: Path):
+    said = run(
+        [str(installed / "lms-ray"), "config", "paper", "data.root=/data", "data.files=x/{lang}/{split}"], tmp_path
+    )
+    assert yaml.safe_load(said)["sweep"]["seeds"] == 20
+    (tmp_path / "again.yaml").write_text(said)
+    again = run([str(installed / "lms-ray"), "config", "again.yaml"], tmp_path)
+    assert yaml.safe_load(again) == yaml.safe_load(said)
+
+
+def test_the_status_of_no_experiment(installed: Path, tmp_path: Path):
+    done = subprocess.run([installed / "lms-ray", "status", "nowhere"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: PATH: found no experiment.yaml in nowhere")
+
+
+@pytest.mark.parametrize("verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status"])
+def test_every_verb_has_help(installed: Path, tmp_path: Path, verb: str):
+    assert f"lms-ray {verb}" in run([str(installed / "lms-ray"), verb, "--help"], tmp_path)
