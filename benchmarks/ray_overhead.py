@@ -13,9 +13,11 @@ import time
 import torch
 from tabulate import tabulate
 
-from lms_ray import sweep, tasks
-from lms_ray.cli import materialise
+from lms_ray import sweep
 from lms_ray.cluster.connecting import connect
+from lms_ray.models import candidates
+from lms_ray.models.job import Job
+from lms_ray.models.pretrain import materialise
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
@@ -50,24 +52,22 @@ def main() -> None:
 
 def in_a_loop(experiment: Experiment, store: Store, count: int) -> float:
     """Seconds of the candidates one after the other in this process."""
-    job = sweep.prepare(experiment, store)
-    task = tasks.get(experiment.task)
+    recipe = candidates.prepare(Job(experiment, store))
     started = time.monotonic()
     for candidate in grid(experiment.sweep)[:count]:
-        sweep.fine_tune(candidate, job, task, "cpu")
+        candidates.fine_tune(candidate, recipe, "cpu")
     return time.monotonic() - started
 
 
 def in_tune(experiment: Experiment, store: Store, count: int) -> tuple[float, float]:
     """Seconds until the first candidate begins, and from there to the end of the last one."""
-    candidates = grid(experiment.sweep)[:count]
+    wanted = grid(experiment.sweep)[:count]
     started = time.monotonic()
     with connect(experiment.cluster):
-        job = sweep.prepare(experiment, store)
-        sweep.fine_tune_all(candidates, job, store)
+        recipe = candidates.prepare(Job(experiment, store))
+        _, records = sweep.fine_tune_all(wanted, recipe, store)
         ended = time.monotonic()
-    records = [store.done(f"candidates/{candidate.id(job.config_hash)}") or {} for candidate in candidates]
-    began = min(record["started"] for record in records) - (time.time() - time.monotonic())
+    began = min(record["started"] for record in records.values()) - (time.time() - time.monotonic())
     return began - started, ended - began
 
 

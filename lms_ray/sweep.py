@@ -50,14 +50,14 @@ def run(job: Job) -> None:
     else:
         recipe = candidates.prepare(job)
         of_search = experiment.sweep.search == "optuna"
-        wanted, done = _search(recipe, store) if of_search else _fine_tune_all(grid(experiment.sweep), recipe, store)
+        wanted, done = _search(recipe, store) if of_search else fine_tune_all(grid(experiment.sweep), recipe, store)
         _refuse_failures(wanted, done, recipe)
         records = [done[candidate] for candidate in wanted]
     pool.write(store, records)
     _check_diverged(records, experiment.meta_split)
 
 
-def _fine_tune_all(wanted: list[Candidate], recipe: Recipe, store: Store) -> tuple[list[Candidate], Records]:
+def fine_tune_all(wanted: list[Candidate], recipe: Recipe, store: Store) -> tuple[list[Candidate], Records]:
     """Fine-tune the candidates that are not done, as Tune trials."""
     done = _finished(wanted, recipe, store)
     progress = Progress("sweep", "candidates", len(wanted), done=len(done))
@@ -75,7 +75,7 @@ def _search(recipe: Recipe, store: Store) -> tuple[list[Candidate], Records]:
     begun = [candidate for candidate in _begun(recipe, store) if search.is_within(candidate, sweep)][: sweep.candidates]
     done = _finished(begun, recipe, store)
     if len(done) < len(begun):
-        begun, done = _fine_tune_all(begun, recipe, store)
+        begun, done = fine_tune_all(begun, recipe, store)
     more = sweep.candidates - len(begun)
     progress = Progress("sweep", "candidates", sweep.candidates, done=len(done))
     if not more:
