@@ -4,11 +4,15 @@ Test sets of several languages often hold the same sentences, or questions about
 them varies more than one over independent sets, and its interval must know it. Translations are told by their ids.
 
 Questions are grouped by paragraph, and a paragraph may hold some of its questions in one language and others in the
-next: groups that share an id are one group, over all sets.
+next: groups that share an id are one group, over all sets. Where that joins most paragraphs of one set, its ids are
+numbers that begin anew in every file and say nothing about translations: such a set keeps its own groups.
 """
 
+import logging
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 def named(sets: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
@@ -43,4 +47,9 @@ def named(sets: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
                 above[joined] = identity
             elif joined != identity:
                 above[max(joined, str(identity))] = min(joined, str(identity))
-    return {name: [str(top(unit)) for unit in of_set] for name, of_set in units.items()}
+    groups = {name: [str(top(unit)) for unit in of_set] for name, of_set in units.items()}
+    for name, of_set in units.items():
+        if 2 * len(set(groups[name])) < len(set(of_set)):
+            log.info("%s: its ids are those of other sets, but not of translations; it is resampled alone", name)
+            groups[name] = [":".join(map(str, unit)) for unit in of_set]
+    return groups

@@ -53,7 +53,7 @@ def test_groups_are_the_connected_parts_and_do_not_depend_on_the_order_of_sets()
     sets = {}
     for name in ("de", "fr", "es"):
         letters = rng.sample("abcdefghijklmnopqrstuvwxyz", 18)
-        sets[name] = questions(*("".join(letters[at : at + 2]) for at in range(0, 18, 2)))
+        sets[name] = questions(*("".join(letters[at : at + 2]) for at in range(0, 8, 2)), *letters[8:])
     found = groups.named(sets)
     assert groups.named(dict(reversed(sets.items()))) == found
     neighbours = defaultdict(set)
@@ -67,3 +67,14 @@ def test_groups_are_the_connected_parts_and_do_not_depend_on_the_order_of_sets()
                 reached |= fresh
                 fresh = set().union(*(neighbours[one] for one in fresh)) - reached
             assert group == min(reached)
+
+
+def test_running_numbers_say_nothing_about_translations():
+    """Questions 0, 1, 2, ... of files whose paragraphs hold two, three and five questions would join to one group."""
+    sets = {
+        f"{size}-test": [Question("?", "c", (), "xx", number // size, id=str(number)) for number in range(60)]
+        for size in (2, 3, 5)
+    }
+    found = groups.named(sets)
+    assert [len(set(names)) for names in found.values()] == [30, 20, 12]
+    assert len(set().union(*found.values())) == 62, "and none is shared"
