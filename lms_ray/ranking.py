@@ -29,7 +29,7 @@ from lms_ray.settings import languages
 from lms_ray.settings.errors import RankingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import encodings, lineage, pool, rankings
-from lms_ray.store.files import Store
+from lms_ray.store.files import DONE, Store
 from lms_ray.store.folder import Written
 
 
@@ -190,6 +190,7 @@ def _conclude(store: Store, material: Material, folder: str, grid: list[Point], 
         for point, record in records.items()
     ]
     scores = [store.read_unit_table(f"{folder}/{point.name}", "scores.parquet") for point in chosen]
+    store.delete(f"{rankings.UNIT}/{DONE}")  # between the tables below it would speak of others
     files = {
         **rankings.write_split(store, material.candidates, material.part_C),
         **rankings.write_validation(store, validation),

@@ -7,7 +7,9 @@ report/report.html and report/pool.svg. The same picks give the same bytes.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
 from lms_ray import tasks
 from lms_ray.data import roles
@@ -23,14 +25,17 @@ def run(job: Job) -> None:
     """Print the table of scores and write the report.
 
     Raises:
-        MissingError: there are no picks, or they were made for other settings or from other input.
+        MissingError: there are no picks or rankings, or they were made for other settings or from other input.
     """
     experiment, store = job.experiment, job.store
-    candidates = pool.read(store)
-    chosen_from = candidates[~candidates["diverged"]]["id"].tolist()
-    corpora = roles.picked_from(experiment, tasks.get(experiment.task).example)
-    wanted = lineage.origin(experiment, lineage.SELECTION, store, chosen_from, corpora)
+    candidates, task = pool.read(store), tasks.get(experiment.task)
+
+    def origin(keys: Sequence[str], corpora: Sequence[str]) -> dict[str, Any]:
+        return lineage.origin(experiment, keys, store, pool.candidates(store), corpora)
+
+    wanted = origin(lineage.SELECTION, roles.picked_from(experiment, task.example))
     lineage.require_same("picks", picks.origin(store), wanted, "selection")
+    rankings.require(store, origin(lineage.RANKING, roles.ranked_from(experiment, task.example)))
     made, pool_scores = picks.read(store), picks.read_pool_scores(store)
     split_sizes = Counter(rankings.read_split(store))
     validation = rankings.read_validation(store)
@@ -41,7 +46,7 @@ def run(job: Job) -> None:
     paragraphs = [fill(paragraph, 110, break_on_hyphens=False) for paragraph in caption]
     show("\n".join(["", scores.to_text(), "", *paragraphs, ""]))
 
-    figure = pool_figure(pool_scores, made, tasks.get(experiment.task).metric)
+    figure = pool_figure(pool_scores, made, task.metric)
     html = to_html(
         experiment,
         caption,

@@ -15,7 +15,6 @@ from lms_ray.choosing.picking import Choice, Evidence, averages, choices, compar
 from lms_ray.choosing.significance import Comparison, TestSet, resampled_scores
 from lms_ray.data import roles
 from lms_ray.models.job import Job
-from lms_ray.settings.errors import MissingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import seed_for
 from lms_ray.store import encodings, lineage, picks, pool, rankings
@@ -31,10 +30,12 @@ def run(job: Job) -> None:
     """
     experiment, store = job.experiment, job.store
     candidates = pool.candidates(store)
-    _require_rankings(experiment, store, candidates)
+    example = tasks.get(experiment.task).example
+    ranked_from = roles.ranked_from(experiment, example)
+    rankings.require(store, lineage.origin(experiment, lineage.RANKING, store, candidates, ranked_from))
     part_of = rankings.read_split(store)
     choosable = [candidate for candidate in candidates if part_of[candidate] == "test"]
-    corpora = roles.picked_from(experiment, tasks.get(experiment.task).example)
+    corpora = roles.picked_from(experiment, example)
     encodings.require(store, choosable, corpora)
     evidence = _evidence(experiment, store, choosable)
     chosen = {target: choices(target, evidence[target], experiment) for target in experiment.targets}
@@ -49,15 +50,6 @@ def run(job: Job) -> None:
     picks.write_baselines(store, _baselines(experiment, store))
     picks.write_pool_scores(store, choosable, {target: evidence[target].test_C for target in experiment.targets})
     picks.write(store, made, lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora))
-
-
-def _require_rankings(experiment: Experiment, store: Store, candidates: Sequence[str]) -> None:
-    record = store.done(rankings.UNIT)
-    if record is None:
-        raise MissingError(f"{store.root}/{rankings.UNIT}: not there yet; run `python -m lms_ray.ranking` first")
-    corpora = roles.ranked_from(experiment, tasks.get(experiment.task).example)
-    wanted = lineage.origin(experiment, lineage.RANKING, store, candidates, corpora)
-    lineage.require_same("rankings", record, wanted, "ranking")
 
 
 def _evidence(experiment: Experiment, store: Store, choosable: Sequence[str]) -> dict[str, Evidence]:

@@ -75,19 +75,22 @@ def job_of(folder: Path, pool: pd.DataFrame, picks: list[Pick], **settings: Any)
     candidates = [*(f"other-{number}" for number in range(3 * count)), *pool.index]
     tables.write(store, [{"id": candidate} for candidate in candidates] + [{"id": "worse", "diverged": True}])
     parts = ["train"] * 2 * count + ["dev"] * count + ["test"] * count
-    rankings.write_split(store, candidates, np.array(parts))
+    split = rankings.write_split(store, candidates, np.array(parts))
     pick_tables.write_pool_scores(store, list(pool.index), {target: pool[target].to_numpy() for target in pool})
     names = roles.picked_from(job.experiment, TaggedSentence)
     encodings.write_corpora(store, [CorpusRow(name, 1, name, ()) for name in names])
     chosen_from = tables.candidates(store)
     pick_tables.write_baselines(store, {})
     pick_tables.write(store, picks, lineage.origin(job.experiment, lineage.SELECTION, store, chosen_from, names))
+    ranked_from = roles.ranked_from(job.experiment, TaggedSentence)
     grid = [(16, 1e-4, 0.41, False), (16, 1e-5, 0.52, True), (32, 1e-4, -0.1, False)]
     row = {"pivots": "de,zh", "seed": 0, "seconds": 1.0}
-    rankings.write_validation(
+    validation = rankings.write_validation(
         store,
         [{**row, "batch_size": b, "learning_rate": lr, "kendall_tau": tau, "chosen": c} for b, lr, tau, c in grid],
     )
+    of_rankings = lineage.origin(job.experiment, lineage.RANKING, store, chosen_from, ranked_from)
+    store.commit(rankings.UNIT, of_rankings, split | validation)
     return job
 
 
@@ -185,6 +188,17 @@ def test_a_page_never_speaks_of_picks_that_were_made_otherwise(tmp_path, setting
     with pytest.raises(MissingError, match=rf"picks were made otherwise: {difference}.*lms_ray\.selection"):
         report.run(other)
     assert job.store.names("report") == ["baselines.parquet", "pool.parquet"], "the page of other picks is not touched"
+
+
+def test_a_page_never_speaks_of_rankings_that_its_picks_did_not_follow(tmp_path):
+    """Rankings of another draw, made after the picks: the page shows their validation."""
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    store, other = job.store, experiment(("sv", "hu"), meta_split={"draw": 1})
+    candidates, names = tables.candidates(store), roles.ranked_from(other, TaggedSentence)
+    store.commit(rankings.UNIT, lineage.origin(other, lineage.RANKING, store, candidates, names), {})
+    with pytest.raises(MissingError, match=r"rankings were made otherwise: meta_split\.draw is 1 there and 0 here"):
+        report.run(job)
 
 
 def test_candidates_that_diverged_are_counted(tmp_path, capsys):

@@ -7,18 +7,36 @@ rankers/scores.parquet        the chosen rankers' scores of every candidate for 
 rankers/<hash>/<point>/       one fitted grid point: scores, and weights where it was chosen
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lms_ray.settings.errors import MissingError
+from lms_ray.store import lineage
 from lms_ray.store.files import Store
 from lms_ray.store.folder import Written
 
 UNIT = "rankers"
 SPLIT, VALIDATION, SCORES, WEIGHTS = "split.parquet", "validation.parquet", "scores.parquet", "weights.safetensors"
+
+
+def require(store: Store, origin: Mapping[str, Any]) -> None:
+    """Refuse to go on without the rankings that would be made now.
+
+    Args:
+        store: the experiment's folder.
+        origin: what they would be made from, see `lineage.origin`.
+
+    Raises:
+        MissingError: there are none, or they were made for other settings or from other input.
+    """
+    record = store.done(UNIT)
+    if record is None:
+        raise MissingError(f"{store.where(UNIT)}: not there yet; run `python -m lms_ray.ranking` first")
+    lineage.require_same("rankings", record, origin, "ranking")
 
 
 def write_split(store: Store, candidates: Sequence[str], part_C: np.ndarray) -> dict[str, Written]:
