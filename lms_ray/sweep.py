@@ -89,12 +89,12 @@ def _search(recipe: Recipe, store: Store) -> tuple[list[Candidate], Records]:
 
 def _begun(recipe: Recipe, store: Store) -> list[Candidate]:
     """Candidates of this recipe that were begun, in the order in which they were proposed."""
-    found = [
-        Candidate(**store.read_json(f"{pool.unit(name)}/candidate.json"))
+    found = {
+        name: Candidate(**store.read_json(f"{pool.unit(name)}/candidate.json"))
         for name in store.names("candidates")
         if store.exists(f"{pool.unit(name)}/candidate.json")
-    ]
-    of_recipe = [candidate for candidate in found if store.exists(pool.unit(recipe.id(candidate)))]
+    }
+    of_recipe = [candidate for name, candidate in found.items() if recipe.id(candidate) == name]
     return sorted(of_recipe, key=lambda candidate: candidate.seed)
 
 
