@@ -34,6 +34,7 @@ def lms_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
     [
         (["plan", "task=poos"], "task: found 'poos'; accepted are arl, classification, ner, pos, qa, re"),
         (["plan", "task=ner"], "data.format: found 'conllu'; accepted for this task's examples"),
+        (["plan", "finetune.max_length=512"], "finetune.max_length: found 512; accepted is at most 128"),
         (["plan", "nothing.yaml"], "CONFIG: found no file 'nothing.yaml'"),
         (["plan", str(JOBS / "ner-small.yaml"), "data.root=/no/such/folder"], "/no/such/folder/wikiann/"),
         (["report", "storage=elsewhere"], "not there yet; run `python -m lms_ray.sweep` first"),
@@ -44,6 +45,22 @@ def test_what_is_wrong_is_one_line(lms_ray, capsys: pytest.CaptureFixture, argum
     status, error = lms_ray(*arguments), capsys.readouterr().err
     assert status in (1, 2)
     assert error.startswith("error: ") and said in error and error.count("\n") == 1, error
+
+
+def test_a_plan_refuses_a_folder_of_another_experiment_as_the_job_does(
+    lms_ray, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    folder = tmp_path / "runs" / "quickstart"
+    folder.mkdir(parents=True)
+    (folder / "experiment.yaml").write_text("task: ner\n")
+    assert lms_ray("plan") == 2
+    assert f"error: name: {folder} holds another experiment" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status"])
+def test_every_verb_has_help(lms_ray, capsys: pytest.CaptureFixture, verb: str):
+    assert lms_ray(verb, "--help") == 0
+    assert f"lms-ray {verb}" in capsys.readouterr().out
 
 
 def test_a_plan_writes_nothing(lms_ray, tmp_path: Path):

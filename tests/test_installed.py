@@ -77,8 +77,3 @@ def test_the_status_of_no_experiment(installed: Path, tmp_path: Path):
     done = subprocess.run([installed / "lms-ray", "status", "nowhere"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: PATH: found no experiment.yaml in nowhere")
-
-
-@pytest.mark.parametrize("verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status"])
-def test_every_verb_has_help(installed: Path, tmp_path: Path, verb: str):
-    assert f"lms-ray {verb}" in run([str(installed / "lms-ray"), verb, "--help"], tmp_path)

@@ -14,6 +14,7 @@ import torch
 
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.resources import Cluster, Resources
+from lms_ray.tasks.pretrained import first_line
 
 # Read in the driver's process when Ray's libraries start there.
 ENVIRONMENT = {
@@ -45,7 +46,7 @@ def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
             address=address, num_cpus=cpus, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _no_cluster(address, str(error).strip().splitlines()[0]) from error
+        raise _no_cluster(address, first_line(error)) from error
     try:
         if address == "local":
             for stage, resources in stages.items():

@@ -11,6 +11,7 @@ from lms_ray.pages.progress import Progress
 from lms_ray.settings.errors import ConfigError, SweepError
 from lms_ray.store import pool
 from lms_ray.store.files import Store
+from lms_ray.tasks.pretrained import first_line
 
 
 def take_all(job: Job) -> list[dict[str, Any]]:
@@ -20,16 +21,11 @@ def take_all(job: Job) -> list[dict[str, Any]]:
         The record of each.
 
     Raises:
-        ConfigError: there are too few, or some do not fit; names each with the difference.
+        ConfigError: some do not fit; names each with the difference.
         SweepError: some could not be examined.
     """
-    experiment, store = job.experiment, job.store
-    folders = brought.find(experiment.sweep.checkpoints or "")
-    try:
-        experiment.meta_split.require(len(folders), f"{experiment.sweep.checkpoints} holds")
-    except ValueError as error:
-        raise ConfigError(f"sweep.checkpoints: {error}") from None
-    standard = brought.standard(experiment, job.task, job.corpora.dev)
+    store, standard = job.store, job.standard
+    folders = standard.folders
     done = (store.done(pool.unit(name)) for name in store.names("candidates"))
     of_standard = [record for record in done if record and record.get("standard") == standard.digest]
     files_of = {folder: Store(folder).signature() for folder in folders}
@@ -39,7 +35,7 @@ def take_all(job: Job) -> list[dict[str, Any]]:
         if record["path"] in files_of and record["signature"] == files_of[record["path"]]
     }
     progress = Progress("sweep", "checkpoints", len(folders), done=len(records))
-    resources = experiment.sweep.resources
+    resources = job.experiment.sweep.resources
     examine: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_calls=1)(_examine)
     standard_ref = ray.put(standard)
     running = {examine.remote(folder, standard_ref): folder for folder in folders if folder not in records}
@@ -52,6 +48,8 @@ def take_all(job: Job) -> list[dict[str, Any]]:
             record = ray.get(ready)
         except ray.exceptions.RayTaskError as error:
             (misfits if isinstance(error.cause, ValueError) else failures).append(f"{folder}: {error.cause}")
+        except ray.exceptions.RayError as error:  # its worker was lost again and again
+            failures.append(f"{folder}: {first_line(error)}")
         else:
             store.commit(pool.unit(record["id"]), record, {})
             records[folder] = record

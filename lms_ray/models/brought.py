@@ -17,7 +17,7 @@ from transformers import PretrainedConfig
 
 from lms_ray.data.corpora import Corpus
 from lms_ray.models import encoder, folders
-from lms_ray.models.encode import encode
+from lms_ray.models.encode import diverged, encode
 from lms_ray.settings.errors import ConfigError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
@@ -37,7 +37,9 @@ class Standard:
 
     experiment: Experiment
     task: Task
-    settings: dict[str, Any]
+    folders: tuple[str, ...]
+    """Of all checkpoints."""
+    config: PretrainedConfig
     tokenizer: str
     dev: Windows
     allow_pickled: tuple[str, ...]
@@ -94,16 +96,6 @@ def labels(experiment: Experiment) -> list[str]:
         return found
 
 
-def config_of(experiment: Experiment) -> PretrainedConfig:
-    """The first checkpoint's configuration.
-
-    Raises:
-        ConfigError: it is broken.
-    """
-    with _first(experiment) as (_, store), store.as_local("") as local:
-        return folders.load_config(local)
-
-
 @contextmanager
 def _first(experiment: Experiment) -> Iterator[tuple[str, Store]]:
     """The first checkpoint's folder; what is wrong in it is said of the key `sweep.checkpoints`."""
@@ -137,19 +129,19 @@ def standard(experiment: Experiment, task: Task, dev: Corpus) -> Standard:
     finetune = experiment.finetune
     with _first(experiment) as (first, store), store.as_local("") as local:
         config, tokenizer = folders.load_config(local), folders.load_tokenizer(local)
-    encoder.check_length(finetune.max_length, config, tokenizer)
+    encoder.check_length(finetune.max_length, encoder.longest(config, tokenizer))
     lacking = [name for name in task.special_tokens if name not in tokenizer.vocab]
     if lacking or (NONE in task.outputs(()) and NONE not in task.labels):
         raise ConfigError(
             f"sweep.checkpoints: found {first} with labels {', '.join(task.labels)}; accepted for {experiment.task} "
             f"are labels with {NONE} for none, and a tokenizer with {', '.join(task.special_tokens) or 'any sub-words'}"
         )
-    settings = {key: getattr(config, key, None) for key in SHARED}
     text = tokenizer.backend_tokenizer.to_str()
     return Standard(
         experiment=experiment,
         task=task,
-        settings=settings,
+        folders=tuple(find(experiment.sweep.checkpoints or "")),
+        config=config,
         tokenizer=text,
         dev=task.windows(dev.examples, tokenizer, finetune.max_length, finetune.stride),
         # As in sweep.checkpoints, a folder stands for the checkpoints that it holds.
@@ -157,7 +149,7 @@ def standard(experiment: Experiment, task: Task, dev: Corpus) -> Standard:
             spelling for pattern in experiment.allow_pickled for spelling in (pattern, f"{pattern.rstrip('/')}/*")
         ),
         digest=content_hash(
-            experiment.task, task.labels, settings, text, dev.digest, finetune.max_length, finetune.stride
+            experiment.task, task.labels, _shared(config), text, dev.digest, finetune.max_length, finetune.stride
         ),
     )
 
@@ -180,11 +172,10 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
     store = Store(folder)
     signature = store.signature()
     with store.as_local("") as local:
-        config = folders.load_config(local)
-        found = {key: getattr(config, key, None) for key in SHARED}
-        differing = [key for key in SHARED if found[key] != standard.settings[key]]
+        found, wanted = _shared(folders.load_config(local)), _shared(standard.config)
+        differing = [key for key in SHARED if found[key] != wanted[key]]
         if differing:
-            difference = ", ".join(f"{key} {found[key]} instead of {standard.settings[key]}" for key in differing)
+            difference = ", ".join(f"{key} {found[key]} instead of {wanted[key]}" for key in differing)
             raise ValueError(f"its architecture differs from the first one's: {difference}")
         tokenizer = folders.load_tokenizer(local)
         if tokenizer.backend_tokenizer.to_str() != standard.tokenizer:
@@ -201,10 +192,15 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
         "signature": signature,
         "standard": standard.digest,
         "dev_score": float(standard.task.score(statistics_ES.sum(0))),
+        "diverged": diverged(model),
         "started": started,
         "seconds": time.time() - started,
         "device": device,
     }
+
+
+def _shared(config: PretrainedConfig) -> dict[str, Any]:
+    return {key: getattr(config, key, None) for key in SHARED}
 
 
 def _digest(folder: Path) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from lms_ray.models import encoder
 from lms_ray.models.encode import encode
 from lms_ray.models.encoder import Encoder
 from lms_ray.models.finetune import FineTuner
@@ -59,12 +58,11 @@ def prepare(job: Job) -> Recipe:
     """Load the encoder, and tokenise the source's training and dev sets.
 
     Raises:
-        ConfigError: the encoder cannot be loaded, or reads less than `finetune.max_length`.
+        ConfigError: the encoder cannot be loaded.
         DataError: a set is missing, empty or broken.
     """
     experiment, task, settings = job.experiment, job.task, job.experiment.finetune
     base = job.encoder
-    encoder.check_length(settings.max_length, base.config, base.tokenizer)
     train, dev = job.corpora.training, job.corpora.dev
     examples = chain.from_iterable(corpus.examples for corpus in train)
     return Recipe(

@@ -58,6 +58,11 @@ def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encod
     return Encoded(cls_sum_H.cpu().numpy(), task.count(windows, predicted_W))
 
 
+def diverged(model: PreTrainedModel) -> bool:
+    """Whether a weight is not finite: such a model predicts nothing, and its features are NaN."""
+    return not all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+
+
 def model_inputs(model: PreTrainedModel, task: Task, batch: Batch) -> dict[str, torch.Tensor]:
     """A batch as the model wants it, on its device."""
     arrays = {"input_ids": batch.input_ids_BL, "attention_mask": batch.attention_mask_BL, **task.inputs(batch)}

@@ -112,13 +112,12 @@ def _from_hub(name: str, weights: bool, may_be_pickled: bool) -> Path:
     return folder
 
 
-def check_length(max_length: int, config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse windows that are longer than what an encoder reads.
+def check_length(max_length: int, most: int) -> None:
+    """Refuse windows that are longer than what an encoder reads, see `longest`.
 
     Raises:
         ConfigError: names the longest.
     """
-    most = longest(config, tokenizer)
     if max_length > most:
         raise ConfigError(
             f"finetune.max_length: found {max_length}; accepted is at most {most}, what the encoder reads"

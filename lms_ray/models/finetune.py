@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 
 from lms_ray.models import encoder as encoders
-from lms_ray.models.encode import model_inputs
+from lms_ray.models.encode import diverged, model_inputs
 from lms_ray.models.encoder import Encoder
 from lms_ray.settings.candidates import Candidate
 from lms_ray.settings.hashing import seed_for
@@ -60,8 +60,6 @@ class FineTuner:
         self.seeds = (seed, asdict(candidate))
         self.losses: list[float] = []
         """Mean loss of each epoch."""
-        self.unlabelled = 0
-        """Batches without any label, so far."""
         torch.manual_seed(seed_for(*self.seeds, "head"))
         self.model = cast(Any, task.build(encoder.config))  # the types of PreTrainedModel.to accept no device
         encoders.load_weights(self.model, encoder)
@@ -81,9 +79,8 @@ class FineTuner:
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss or a weight is not finite: such a model predicts nothing, and its features are NaN."""
-        finite = (bool(parameter.isfinite().all()) for parameter in self.model.parameters())
-        return not (all(map(math.isfinite, self.losses)) and all(finite))
+        """Whether a loss or a weight is not finite."""
+        return not all(map(math.isfinite, self.losses)) or diverged(self.model)
 
     def train_epoch(self) -> float:
         """One pass over the training data; the mean loss of its steps.
@@ -117,7 +114,6 @@ class FineTuner:
         if unlabelled:
             log.info("epoch %d: %d of %d batches carry no label, and their steps are left out",
                      self.epoch + 1, unlabelled, self.steps_per_epoch)  # fmt: skip
-        self.unlabelled += unlabelled
         self.losses.append(float(loss_sum) / max(1, self.steps_per_epoch - unlabelled))
         return self.losses[-1]
 
@@ -128,7 +124,6 @@ class FineTuner:
             moments = self.optimizer.state[parameter]  # none for a parameter that no loss depends on
             tensors |= {f"{key}.{name}": moments[key] for key in ADAM_STATE if key in moments}
         tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
-        tensors["unlabelled"] = torch.tensor(self.unlabelled)
         return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
     def load_state(self, state: bytes) -> None:
@@ -143,7 +138,6 @@ class FineTuner:
             raise ValueError(f"no training state: {error}") from error
         self._require_own(tensors)
         self.losses = tensors["losses"].tolist()
-        self.unlabelled = int(tensors["unlabelled"])
         self.model.load_state_dict({name: tensors[f"weight.{name}"] for name in self.model.state_dict()})
         for name, parameter in self.model.named_parameters():
             for key in ADAM_STATE:
@@ -154,7 +148,7 @@ class FineTuner:
         """Refuse a state that lacks something, or has something that this model does not have."""
         needed = {f"weight.{name}": tensor.shape for name, tensor in self.model.state_dict().items()}
         epochs = tensors["losses"].numel() if "losses" in tensors else 0
-        needed |= {"losses": torch.Size([epochs]), "unlabelled": torch.Size([])}
+        needed["losses"] = torch.Size([epochs])
         moments = {
             f"{key}.{name}": torch.Size([]) if key == "step" else parameter.shape
             for name, parameter in self.model.named_parameters()

@@ -9,7 +9,9 @@ from lms_ray import tasks
 from lms_ray.data import corpora
 from lms_ray.data.corpora import Corpora
 from lms_ray.models import brought, encoder
+from lms_ray.models.brought import Standard
 from lms_ray.models.encoder import Encoder
+from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
@@ -50,14 +52,23 @@ class Job:
             ConfigError, DataError: as `corpora`; a set has a label that the head does not know.
         """
         name = self.experiment.task
-        if self.experiment.sweep.checkpoints:
-            empty = tasks.get(name)
-            task = tasks.get(name, brought.labels(self.experiment)) if empty.example.labelled else empty  # type: ignore[attr-defined]
-        else:
-            task = tasks.get(name, tasks.get(name).outputs(self.corpora.names))
+        task = tasks.get(name)
+        if not self.experiment.sweep.checkpoints:
+            task = tasks.get(name, task.outputs(self.corpora.names))
+        elif task.example.labelled:  # type: ignore[attr-defined]
+            task = tasks.get(name, brought.labels(self.experiment))
         sets = [*self.corpora.training, *self.corpora.labelled]
         task.check(chain.from_iterable(corpus.examples for corpus in sets))
         return task
+
+    @cached_property
+    def standard(self) -> Standard:
+        """What every checkpoint that was brought is held against.
+
+        Raises:
+            ConfigError, DataError: as `brought.standard`.
+        """
+        return brought.standard(self.experiment, self.task, self.corpora.dev)
 
     def check(self) -> None:
         """Make every check that needs no cluster: settings, data, labels, encoder or checkpoints.
@@ -66,11 +77,14 @@ class Job:
             ConfigError, DataError: what is wrong, and what is accepted.
         """
         experiment = self.experiment
-        task = self.task  # reads the data
+        self.task  # noqa: B018  # reads the data
         if experiment.sweep.checkpoints:
-            brought.standard(experiment, task, self.corpora.dev)
+            try:
+                experiment.meta_split.require(len(self.standard.folders), f"{experiment.sweep.checkpoints} holds")
+            except ValueError as error:
+                raise ConfigError(f"sweep.checkpoints: {error}") from None
             return
         config, tokenizer = encoder.load_config(experiment.encoder), encoder.load_tokenizer(experiment.encoder)
-        encoder.check_length(experiment.finetune.max_length, config, tokenizer)
+        encoder.check_length(experiment.finetune.max_length, encoder.longest(config, tokenizer))
         if Path(experiment.encoder).is_dir():
             self.encoder  # noqa: B018  # weights of the hub are downloaded when the sweep wants them

@@ -33,6 +33,8 @@ SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 MASKED = 0.25
 IGNORED = -100
 SIZES = toy.Sizes()
+LONGEST = 128
+"""Sub-words that the encoder reads at once."""
 SECONDS_BETWEEN_LOGS = 5.0
 
 
@@ -101,11 +103,12 @@ def materialise(experiment: Experiment, make: bool = True) -> Experiment:
         return experiment.absolute()
     if "://" in experiment.storage:
         raise ConfigError(f"storage: found {experiment.storage}; accepted for toy languages is a local folder")
-    folder = _folder(Path(experiment.storage), sorted(experiment.languages), experiment.seed, SIZES, Settings())
+    cache = Path(experiment.storage).absolute()
+    folder = _folder(cache, sorted(experiment.languages), experiment.seed, SIZES, Settings())
     if make and not folder.exists():
         log.info("toy languages and their encoder are made once, and kept in %s", folder)
-        prepare(Path(experiment.storage), experiment.languages, experiment.seed)
-    return on_toy_files(experiment, folder, folder / "encoder")
+        prepare(cache, experiment.languages, experiment.seed)
+    return on_toy_files(experiment.absolute(), folder, folder / "encoder")
 
 
 def _folder(cache: Path, codes: Sequence[str], seed: int, sizes: toy.Sizes, settings: Settings) -> Path:
@@ -137,7 +140,8 @@ def pretrain(text_files: Mapping[str, Path], folder: Path, seed: int, settings: 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = BertForMaskedLM(config)
-            _train(model, tokenizer, lines, settings)
+            if settings.steps:
+                _train(model, tokenizer, lines, settings)
     finally:
         torch.set_num_threads(threads)
     model.save_pretrained(folder)
@@ -152,7 +156,7 @@ def configuration(settings: Settings, vocabulary: int) -> BertConfig:
         num_hidden_layers=settings.layers,
         num_attention_heads=settings.heads,
         intermediate_size=4 * settings.width,
-        max_position_embeddings=128,
+        max_position_embeddings=LONGEST,
     )
 
 
@@ -166,7 +170,9 @@ def train_tokenizer(lines: Sequence[str], vocabulary: int) -> BertTokenizer:
     reserved = SPECIAL_TOKENS + [f"##{letter}" for letter in letters]
     trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=reserved, show_progress=False)
     tokenizer.train_from_iterator(lines, trainer)
-    return BertTokenizer(vocab=tokenizer.get_vocab(), do_lower_case=False, strip_accents=False, model_max_length=128)
+    return BertTokenizer(
+        vocab=tokenizer.get_vocab(), do_lower_case=False, strip_accents=False, model_max_length=LONGEST
+    )
 
 
 def _train(model: BertForMaskedLM, tokenizer: BertTokenizer, lines: list[str], settings: Settings) -> None:

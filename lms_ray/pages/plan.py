@@ -5,13 +5,14 @@ from pathlib import Path
 
 import torch
 from tabulate import tabulate
-from transformers import PretrainedConfig
 
 from lms_ray.data import toy
-from lms_ray.models import brought, encoder, pretrain
+from lms_ray.models import pretrain
+from lms_ray.models.encoder import load_config
 from lms_ray.models.job import Job
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.experiment import Experiment
+from lms_ray.store import identity
 from lms_ray.store.files import Store
 
 
@@ -21,27 +22,23 @@ def show_plan(experiment: Experiment) -> None:
     Raises:
         ConfigError, DataError: a setting, a file, the encoder or a checkpoint is not what is accepted.
     """
+    store = Store(experiment.folder)
+    on_files = pretrain.materialise(experiment, make=False)
+    identity.require_same(on_files, store)
     if experiment.data.format != "toy":
-        job = Job(experiment.absolute(), Store(experiment.folder))
-        job.check()
-        _show(job, _config(job.experiment))
+        _show(Job(on_files, store))
         return
-    with tempfile.TemporaryDirectory(prefix="lms-ray-plan-") as folder:  # the encoder is not made, only counted
-        toy.write_languages(Path(folder), experiment.languages, experiment.seed)
-        settings = pretrain.Settings()
-        job = Job(pretrain.on_toy_files(experiment, Path(folder), Path("toy")), Store(experiment.folder))
-        _show(job, pretrain.configuration(settings, settings.vocabulary))
+    sizes, untrained = toy.Sizes(text=100), pretrain.Settings(steps=0)
+    with tempfile.TemporaryDirectory(prefix="lms-ray-plan-") as folder:  # the sets of the job; an encoder of its shape
+        root, encoder = pretrain.prepare(Path(folder), experiment.languages, experiment.seed, sizes, untrained)
+        _show(Job(pretrain.on_toy_files(on_files, root, encoder), store))
 
 
-def _config(experiment: Experiment) -> PretrainedConfig:
-    if experiment.sweep.checkpoints:
-        return brought.config_of(experiment)
-    return encoder.load_config(experiment.encoder)
-
-
-def _show(job: Job, config: PretrainedConfig) -> None:
+def _show(job: Job) -> None:
+    job.check()
     experiment, corpora = job.experiment, job.corpora
-    folders = brought.find(experiment.sweep.checkpoints) if experiment.sweep.checkpoints else []
+    folders = job.standard.folders if experiment.sweep.checkpoints else ()
+    config = job.standard.config if folders else load_config(experiment.encoder)
     count = len(folders) or experiment.number_of_candidates
     train = sum(len(corpus) for corpus in corpora.training)
     examples, lines = (sum(len(corpus) for corpus in some) for some in (corpora.labelled, corpora.texts))

@@ -24,13 +24,13 @@ def closed() -> str:
         return "{}:{}".format(*server.getsockname())
 
 
-@pytest.mark.parametrize("kind", ["silent", "closed"])
-def test_nobody_answers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str):
-    monkeypatch.setattr(connecting, "ANSWER_WITHIN", 5.0)
-    address = request.getfixturevalue(kind)
+def test_nobody_answers(monkeypatch: pytest.MonkeyPatch, silent: str):
+    monkeypatch.setattr(connecting, "ANSWER_WITHIN", 1.0)
     with (
-        pytest.raises(ConfigError, match=rf"^cluster\.address: found '{address}', where no Ray answers"),
-        connecting.connect(Cluster(address=address)),
+        pytest.raises(
+            ConfigError, match=rf"^cluster\.address: found '{silent}', where no Ray answers \(no answer within"
+        ),
+        connecting.connect(Cluster(address=silent)),
     ):
         pass
 

@@ -64,7 +64,7 @@ def task_for(name: str) -> Task:
 def test_fine_tuning_and_encoding(folder: Path, name: str, tmp_path: Path):
     task = task_for(name)
     encoder = encoders.load(str(folder), task.special_tokens)
-    encoders.check_length(40, encoder.config, encoder.tokenizer)  # as the sweep does before
+    encoders.check_length(40, encoders.longest(encoder.config, encoder.tokenizer))  # as the sweep does before
     windows = task.windows(EXAMPLES[name], encoder.tokenizer, 40)
     settings = FineTune(max_length=40, save_dtype="bfloat16")  # what is rounded on saving is what is rounded in memory
     tuner = FineTuner(task, encoder, Candidate(5e-3, 8, 8, 0), settings, windows, 0, "cpu")

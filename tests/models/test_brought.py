@@ -1,17 +1,18 @@
 """Checkpoints that were brought are found, mapped by label names, and refused where they do not fit."""
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 import spoiled
 import tiny
-from lms_ray.cluster.examining import take_all
 from lms_ray.data import DataError
 from lms_ray.models import brought
 from lms_ray.models import encoder as encoders
@@ -56,8 +57,7 @@ def job_of(experiment: Experiment) -> Job:
 
 
 def standard(experiment: Experiment) -> brought.Standard:
-    job = job_of(experiment)
-    return brought.standard(experiment, job.task, job.corpora.dev)
+    return job_of(experiment).standard
 
 
 def taking(experiment: Experiment, checkpoints: Path | str) -> Experiment:
@@ -177,10 +177,20 @@ def test_pickled_weights_are_read_where_they_are_allowed_by_name(
     assert brought.examine(str(model), wanted, "cpu")["dev_score"] == safe["dev_score"]
 
 
-def test_too_few_are_refused(experiment: Experiment, tmp_path: Path):
+def test_too_few_are_refused(experiment: Experiment):
     few = taking(experiment, f"{experiment.sweep.checkpoints}/model-[0-4]")
     with pytest.raises(ConfigError, match="holds 5 candidates, which meta_split divides into"):
-        take_all(Job(few, Store(str(tmp_path))))
+        job_of(few).check()
+
+
+def test_one_that_diverged_says_so(experiment: Experiment, model: Path):
+    weights = safetensors.torch.load_file(model / "model.safetensors")
+    name = next(iter(weights))
+    safetensors.torch.save_file(
+        weights | {name: weights[name] * math.nan}, model / "model.safetensors", {"format": "pt"}
+    )
+    assert brought.examine(str(model), standard(experiment), "cpu")["diverged"]
+    assert not brought.examine(f"{experiment.sweep.checkpoints}/model-3", standard(experiment), "cpu")["diverged"]
 
 
 def test_dev_labels_that_no_checkpoint_knows_are_refused(experiment: Experiment, model: Path):

@@ -110,7 +110,6 @@ def test_a_batch_without_any_label_changes_nothing_but_the_schedule(task, encode
     assert losses[1] < losses[0]
     assert not tuner.diverged
     labelled = 4  # a window of each sentence begins the word, another one holds "runs"
-    assert tuner.unlabelled == 2 * (len(train) - labelled)
     assert len(rates) == 2 * labelled
     steps = 2 * len(train)
     assert {round(rate / 3e-3 * steps, 6) for rate in rates} <= set(range(1, steps + 1))
