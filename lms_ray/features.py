@@ -28,6 +28,7 @@ from lms_ray.models import brought, folders
 from lms_ray.models.encode import Encoded, encode
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Notes, Progress, noting
+from lms_ray.settings.errors import BrokenError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
 from lms_ray.settings.models import FineTune
@@ -191,11 +192,17 @@ def _stream(
         },
     )
     batches: Iterator[Any] = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
-    for batch in batches:
-        for row in batch.to_pylist():
-            statistics_ES = np.asarray(row["statistics"]).reshape(row["examples"], -1)
-            encoded = Encoded(np.asarray(row["cls_sum"]), statistics_ES)
-            yield Result(row["candidate"], row["shard"], encoded, row["seconds"])
+    try:
+        for batch in batches:
+            for row in batch.to_pylist():
+                statistics_ES = np.asarray(row["statistics"]).reshape(row["examples"], -1)
+                encoded = Encoded(np.asarray(row["cls_sum"]), statistics_ES)
+                yield Result(row["candidate"], row["shard"], encoded, row["seconds"])
+    except ray.exceptions.RayTaskError:  # Ray Data hides what an actor raised
+        for candidate in work:
+            if store.done(pool.unit(candidate)) is None:  # an actor found it broken
+                raise BrokenError(f"{store.where(pool.unit(candidate))}: broken; run the sweep again") from None
+        raise
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
