@@ -3,9 +3,8 @@
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
-from lms_ray.settings.errors import ConfigError
+from lms_ray.settings import plain_yaml
+from lms_ray.settings.errors import BrokenError, ConfigError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import lineage
 from lms_ray.store.files import Store
@@ -16,38 +15,49 @@ UNREADABLE = ("0.1.",)
 """Versions whose folders this one does not read."""
 
 
+def read(store: Store) -> dict[str, Any]:
+    """The configuration that the last job wrote into a folder.
+
+    Raises:
+        AbsentError: there is none.
+        BrokenError: it is no mapping in YAML.
+    """
+    try:
+        values = plain_yaml.load(store.read_bytes(CONFIGURATION).decode())
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise BrokenError(
+            f"{store.where(CONFIGURATION)}: broken; it is no configuration; delete it and run the same command again"
+        )
+    return values
+
+
 def require_same(experiment: Experiment, store: Store) -> None:
     """Refuse a folder that holds another experiment of this name, or one that an older version made.
 
     Raises:
         ConfigError: names what differs, and what to do.
+        BrokenError: its configuration or provenance cannot be read.
     """
     if not store.exists(CONFIGURATION):
         return
     _refuse_old(store)
-    found = {key: _configuration(store).get(key) for key in lineage.IDENTITY}
+    configuration = read(store)
+    found = {key: configuration.get(key) for key in lineage.IDENTITY}
     wanted = {key: getattr(experiment, key) for key in lineage.IDENTITY}
     if difference := lineage.differing(found, wanted):
         raise ConfigError(
-            f"name: {store.root} holds another experiment, {difference}; accepted is another name or storage "
+            f"name: {store.where()} holds another experiment, {difference}; accepted is another name or storage "
             f"(or remove {CONFIGURATION} there to go on in this folder)"
         )
 
 
 def _refuse_old(store: Store) -> None:
-    version = str(store.read_json(PROVENANCE).get("lms_ray")) if store.exists(PROVENANCE) else ""
+    provenance = store.read_json(PROVENANCE) if store.exists(PROVENANCE) else {}
+    version = str(provenance.get("lms_ray")) if isinstance(provenance, dict) else ""
     if version.startswith(UNREADABLE):
         raise ConfigError(
-            f"name: {store.root} was made by lms_ray {version}, whose tables this version does not read; "
-            f"accepted is another name than {PurePosixPath(store.root).name}, or lms_ray {version}"
+            f"name: {store.where()} was made by lms_ray {version}, whose tables this version does not read; "
+            f"accepted is another name than {PurePosixPath(store.where()).name}, or lms_ray {version}"
         )
-
-
-def _configuration(store: Store) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(store.read_bytes(CONFIGURATION))
-    except yaml.YAMLError:
-        values = None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{store.root}/{CONFIGURATION}: broken; accepted is the configuration that a job wrote there")
-    return values

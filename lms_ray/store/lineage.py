@@ -44,8 +44,8 @@ def require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any],
     Raises:
         MissingError: names the difference, and the stage to run.
     """
-    difference = differing(found["settings"], wanted["settings"])
-    if not difference and found["input"] != wanted["input"]:
+    difference = differing(found.get("settings", {}), wanted["settings"])
+    if not difference and found.get("input") != wanted["input"]:
         difference = "the candidates, or the texts that they encoded, have changed since"
     if difference:
         raise MissingError(f"the {what} were made otherwise: {difference}; run `python -m lms_ray.{stage}` first")

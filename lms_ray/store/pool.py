@@ -42,9 +42,10 @@ def read(store: Store) -> pd.DataFrame:
 
     Raises:
         MissingError: the sweep has not ended.
+        BrokenError: the file is no such table.
     """
     store.require(PATH, "sweep")
-    return store.read_table(PATH).to_pandas()
+    return store.read_table(PATH, columns=SCHEMA.names).to_pandas()
 
 
 def candidates(store: Store) -> list[str]:

@@ -4,12 +4,11 @@ import sys
 import time
 
 import pandas as pd
-import yaml
 from pydantic import ValidationError
 
 from lms_ray.settings.errors import BrokenError, ConfigError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import lock
+from lms_ray.store import identity, lock
 from lms_ray.store.files import Store
 
 
@@ -21,7 +20,7 @@ def show(path: str) -> None:
         StorageError: the folder cannot be read.
     """
     store = Store(path)
-    if not store.exists("experiment.yaml"):
+    if not store.exists(identity.CONFIGURATION):
         raise ConfigError(f"PATH: found no experiment.yaml in {path}; accepted is the folder of an experiment")
     table = _pool(store)
     names = store.names("candidates") if table is None else table["id"].tolist()
@@ -55,10 +54,12 @@ def _pool(store: Store) -> pd.DataFrame | None:
 def _expected(store: Store) -> int | str:
     """How many candidates the configuration describes, as far as it says."""
     try:
-        experiment = Experiment.model_validate(yaml.safe_load(store.read_bytes("experiment.yaml")))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = "it is no experiment of this version" if isinstance(error, ValidationError) else "it is no YAML"
-        _say(f"{store.where('experiment.yaml')}: broken; {reason}")
+        experiment = Experiment.model_validate(identity.read(store))
+    except BrokenError as error:
+        _say(str(error))
+        return "?"
+    except ValidationError:
+        _say(f"{store.where(identity.CONFIGURATION)}: broken; it is no experiment of this version")
         return "?"
     return "?" if experiment.sweep.checkpoints else experiment.number_of_candidates
 

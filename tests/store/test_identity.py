@@ -2,7 +2,7 @@
 
 import pytest
 
-from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.errors import BrokenError, ConfigError
 from lms_ray.settings.loading import load, to_yaml
 from lms_ray.store import identity
 from lms_ray.store.files import Store
@@ -51,8 +51,13 @@ def test_a_folder_of_an_older_version_is_refused_in_one_line(store: Store):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"- 1", b"\xff\xfe", b""])
+@pytest.mark.parametrize("content", [b"a: [", b"- 1", b"\xff\xfe", b"", b"[" * 10**5, b"a: *b"])
 def test_a_broken_configuration_is_named(store: Store, content: bytes):
     store.write_bytes("experiment.yaml", content)
-    with pytest.raises(ConfigError, match=r"one/experiment\.yaml: broken"):
+    with pytest.raises(BrokenError, match=r"one/experiment\.yaml: broken"):
         identity.require_same(load("paper", POS), store)
+
+
+def test_a_provenance_that_names_no_version_is_no_obstacle(store: Store):
+    store.write_json("provenance.json", [1])
+    identity.require_same(load("paper", POS), store)
