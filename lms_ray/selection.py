@@ -5,10 +5,11 @@
 This is the first place that reads labels of a target. All selectors pick from the same pool, the meta-test candidates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 
 from lms_ray import tasks
 from lms_ray.choosing.picking import Choice, Evidence, averages, choices, compare_all, distinct_candidates, judge
@@ -18,6 +19,7 @@ from lms_ray.models.job import Job
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import seed_for
 from lms_ray.store import encodings, lineage, picks, pool, rankings
+from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
 from lms_ray.store.picks import Pick
 
@@ -38,8 +40,9 @@ def run(job: Job) -> None:
     corpora = roles.picked_from(experiment, example)
     encodings.require(store, choosable, corpora)
     evidence = _evidence(experiment, store, choosable)
+    tests = encodings.corpora(store, [f"{target}-test" for target in experiment.targets])
     chosen = {target: choices(target, evidence[target], experiment) for target in experiment.targets}
-    compared = _compared(chosen, evidence, experiment, store, choosable)
+    compared = _compared(chosen, evidence, tests, job, choosable)
     made: list[Pick] = []
     of_selector: dict[str, list[Comparison]] = {}
     for target in experiment.targets:
@@ -47,9 +50,9 @@ def run(job: Job) -> None:
         for choice in chosen[target]:
             of_selector.setdefault(choice.selector, []).append(compared[target][choice.candidate])
     made += averages(made, of_selector, experiment.selection.confidence)
-    picks.write_baselines(store, _baselines(experiment, store))
-    picks.write_pool_scores(store, choosable, {target: evidence[target].test_C for target in experiment.targets})
-    picks.write(store, made, lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora))
+    test_scores = pd.DataFrame({target: evidence[target].test_C for target in experiment.targets}, index=choosable)
+    origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
+    picks.write(store, made, test_scores, _baselines(experiment, tests), origin)
 
 
 def _evidence(experiment: Experiment, store: Store, choosable: Sequence[str]) -> dict[str, Evidence]:
@@ -60,6 +63,7 @@ def _evidence(experiment: Experiment, store: Store, choosable: Sequence[str]) ->
     score_C = dict(zip(names, task.score(sum_CGS).T, strict=True))
     dev_names = [f"{target}-dev" for target in experiment.targets]
     dev_CES = encodings.statistics(store, choosable, dev_names, task.statistics)
+    ranker_KC = rankings.read_scores(store, choosable)
     evidence = {}
     for target, dev in zip(experiment.targets, dev_names, strict=True):
         examples = dev_CES[dev].shape[1]
@@ -70,7 +74,7 @@ def _evidence(experiment: Experiment, store: Store, choosable: Sequence[str]) ->
         evidence[target] = Evidence(
             source_C=score_C[f"{experiment.source}-dev"],
             pivot_PC=np.stack([score_C[f"{pivot}-{experiment.pivot_split}"] for pivot in pivots]),
-            ranker_KC=rankings.read_scores(store, target, choosable),
+            ranker_KC=ranker_KC[target],
             few_C=task.score(dev_CES[dev][:, sample].sum(1)),
             few=few,
             dev_C=score_C[dev],
@@ -80,32 +84,33 @@ def _evidence(experiment: Experiment, store: Store, choosable: Sequence[str]) ->
     return evidence
 
 
-def _baselines(experiment: Experiment, store: Store) -> dict[str, dict[str, float]]:
+def _baselines(experiment: Experiment, tests: Mapping[str, CorpusRow]) -> dict[str, dict[str, float]]:
     """Test scores of rules that need no model, by their names and by target."""
     score, scores = tasks.get(experiment.task).score, dict[str, dict[str, float]]()
     for target in experiment.targets:
-        for name, sum_S in encodings.baselines(store, f"{target}-test").items():
-            scores.setdefault(name, {})[target] = float(score(sum_S))
+        for name, sum_S in tests[f"{target}-test"].baselines.items():
+            scores.setdefault(name, {})[target] = float(score(np.asarray(sum_S)))
     return scores
 
 
 def _compared(
     chosen: dict[str, list[Choice]],
     evidence: dict[str, Evidence],
-    experiment: Experiment,
-    store: Store,
+    tests: Mapping[str, CorpusRow],
+    job: Job,
     choosable: Sequence[str],
 ) -> dict[str, dict[int, Comparison]]:
     """Comparisons with En-Dev by target and candidate, from joint resamples of all test sets."""
-    task, settings = tasks.get(experiment.task), experiment.selection
+    experiment, settings = job.experiment, job.experiment.selection
+    task = tasks.get(experiment.task)
     distinct = {target: distinct_candidates(of_target) for target, of_target in chosen.items()}
     picked = sorted(set(chain.from_iterable(distinct.values())))
-    tests = [f"{target}-test" for target in chosen]
-    test_CES = encodings.statistics(store, [choosable[index] for index in picked], tests, task.statistics)
+    test_CES = encodings.statistics(job.store, [choosable[index] for index in picked], list(tests), task.statistics)
     test_sets = {}
-    for target, test in zip(chosen, tests, strict=True):
+    for target in chosen:
+        test = f"{target}-test"
         own = [picked.index(candidate) for candidate in distinct[target]]
-        test_sets[target] = TestSet.grouped(encodings.groups(store, test), test_CES[test][own])
+        test_sets[target] = TestSet.grouped(np.asarray(tests[test].groups), test_CES[test][own])
     score_RC = resampled_scores(test_sets, task.score, settings.bootstrap, experiment.seed)
     return {
         target: compare_all(chosen[target], score_RC[target], evidence[target].test_C, settings.confidence)

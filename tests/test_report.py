@@ -68,7 +68,13 @@ def picks_of(pool: pd.DataFrame, chosen: dict[str, int]) -> list[Pick]:
 ALL = {"En-Dev": 0, "Pivot-Dev": 1, "All-Pivot": 2, "LMS": 3, "100-Target": 4, "All-Target": 5}
 
 
-def job_of(folder: Path, pool: pd.DataFrame, picks: list[Pick], **settings: Any) -> Job:
+def job_of(
+    folder: Path,
+    pool: pd.DataFrame,
+    picks: list[Pick],
+    baselines: dict[str, dict[str, float]] | None = None,
+    **settings: Any,
+) -> Job:
     """An experiment with what the stages before the report write."""
     job = Job(experiment(tuple(pool.columns), **settings), Store(str(folder / "small")))
     store, count = job.store, len(pool)
@@ -76,12 +82,11 @@ def job_of(folder: Path, pool: pd.DataFrame, picks: list[Pick], **settings: Any)
     tables.write(store, [{"id": candidate} for candidate in candidates] + [{"id": "worse", "diverged": True}])
     parts = ["train"] * 2 * count + ["dev"] * count + ["test"] * count
     split = rankings.write_split(store, candidates, np.array(parts))
-    pick_tables.write_pool_scores(store, list(pool.index), {target: pool[target].to_numpy() for target in pool})
     names = roles.picked_from(job.experiment, TaggedSentence)
     encodings.write_corpora(store, [CorpusRow(name, 1, name, ()) for name in names])
     chosen_from = tables.candidates(store)
-    pick_tables.write_baselines(store, {})
-    pick_tables.write(store, picks, lineage.origin(job.experiment, lineage.SELECTION, store, chosen_from, names))
+    origin = lineage.origin(job.experiment, lineage.SELECTION, store, chosen_from, names)
+    pick_tables.write(store, picks, pool, baselines or {}, origin)
     ranked_from = roles.ranked_from(job.experiment, TaggedSentence)
     grid = [(16, 1e-4, 0.41, False), (16, 1e-5, 0.52, True), (32, 1e-4, -0.1, False)]
     row = {"pivots": "de,zh", "seed": 0, "seconds": 1.0}
@@ -211,8 +216,7 @@ def test_candidates_that_diverged_are_counted(tmp_path, capsys):
 
 def test_rules_that_need_no_model_are_the_last_columns(tmp_path):
     pool = pool_of(("sv", "hu"), 6)
-    job = job_of(tmp_path, pool, picks_of(pool, ALL))
-    pick_tables.write_baselines(job.store, {"commonest class": {"sv": 0.25, "hu": 0.31}})
+    job = job_of(tmp_path, pool, picks_of(pool, ALL), baselines={"commonest class": {"sv": 0.25, "hu": 0.31}})
     report.run(job)
     lines = job.store.read_bytes("report/report.md").decode().splitlines()
     assert lines[2].endswith("| commonest class   |")

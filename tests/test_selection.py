@@ -11,7 +11,7 @@ from lms_ray import selection
 from lms_ray.data import roles
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.models.job import Job
-from lms_ray.settings.errors import MissingError
+from lms_ray.settings.errors import MissingError, StorageError
 from lms_ray.settings.loading import load
 from lms_ray.store import encodings, lineage, pool, rankings
 from lms_ray.store import picks as tables
@@ -228,3 +228,15 @@ def test_rankings_of_other_texts_are_refused(experiment_folder, statistics: Corp
     encodings.write_corpora(job.store, rows)
     with pytest.raises(MissingError, match=r"have changed since.*lms_ray\.ranking"):
         selection.run(job)
+
+
+def test_picks_do_not_outlive_the_tables_beside_them(experiment_folder, statistics: Corpora):
+    """Stopped half-way, it would leave the pool of the new settings beside the picks of the old ones."""
+    job = experiment_folder(statistics)
+    selection.run(job)
+    (Path(job.store.root) / tables.BASELINES).unlink()
+    (Path(job.store.root) / tables.BASELINES).mkdir()
+    with pytest.raises(StorageError):
+        selection.run(job)
+    with pytest.raises(MissingError, match=r"lms_ray\.selection"):
+        tables.origin(job.store)

@@ -89,16 +89,15 @@ def digests(store: Store) -> dict[str, str]:
     return dict(zip(table["corpus"].to_pylist(), table["digest"].to_pylist(), strict=True))
 
 
-def groups(store: Store, corpus: str) -> np.ndarray:
-    """Names of the groups in which the examples of a corpus are resampled, shape (E,)."""
-    table = store.read_table(CORPORA, columns=["groups"], filters=[("corpus", "=", corpus)])
-    return np.asarray(table["groups"][0].as_py())
-
-
-def baselines(store: Store, corpus: str) -> dict[str, np.ndarray]:
-    """Sums of the statistics of rules that need no model, shape (S,), by their names."""
-    table = store.read_table(CORPORA, columns=["baselines"], filters=[("corpus", "=", corpus)])
-    return {name: np.asarray(sums) for name, sums in table["baselines"][0].as_py()}
+def corpora(store: Store, names: Sequence[str]) -> dict[str, CorpusRow]:
+    """What is known of some corpora, by their names; the table, which holds every example's group, is read once."""
+    rows = store.read_table(CORPORA, filters=[("corpus", "in", list(names))]).to_pylist()
+    return {
+        row["corpus"]: CorpusRow(
+            row["corpus"], row["examples"], row["digest"], tuple(row["groups"]), dict(row["baselines"])
+        )
+        for row in rows
+    }
 
 
 def write(

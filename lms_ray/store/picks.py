@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -47,8 +46,31 @@ class Pick:
     """Two-sided p-value of the delta; None for Random."""
 
 
-def write(store: Store, picks: Sequence[Pick], origin: Mapping[str, Any]) -> None:
-    """Write the table of picks, and in its metadata what they were made from (`lineage.origin`)."""
+def write(
+    store: Store,
+    picks: Sequence[Pick],
+    pool: pd.DataFrame,
+    baselines: Mapping[str, Mapping[str, float]],
+    origin: Mapping[str, Any],
+) -> None:
+    """Write all that selection leaves behind; the table of picks goes first and comes last, as the sign that it did.
+
+    Args:
+        store: the experiment's folder.
+        picks: in the order in which they were made.
+        pool: test scores of the candidates that were picked from, by target; the index is their ids.
+        baselines: test scores of rules that need no model, by their names and by target.
+        origin: what they were made from (`lineage.origin`).
+    """
+    store.delete(PICKS)
+    store.write_table(POOL_SCORES, pa.Table.from_pandas(pool.rename_axis("candidate").reset_index()))
+    rows = [
+        {"baseline": name, "target": target, "score": score}
+        for name, of_target in baselines.items()
+        for target, score in of_target.items()
+    ]
+    schema = pa.schema([("baseline", pa.string()), ("target", pa.string()), ("score", pa.float64())])
+    store.write_table(BASELINES, pa.Table.from_pylist(rows, schema))
     table = pa.Table.from_pylist([asdict(pick) for pick in picks])
     store.write_table(PICKS, table.replace_schema_metadata({ORIGIN: json.dumps(origin)}))
 
@@ -67,22 +89,6 @@ def origin(store: Store) -> dict[str, Any]:
     """What the picks were made from."""
     store.require(PICKS, "selection")
     return json.loads(store.read_table(PICKS, columns=["selector"]).schema.metadata[ORIGIN])
-
-
-def write_pool_scores(store: Store, pool: Sequence[str], score_C: Mapping[str, np.ndarray]) -> None:
-    """Write the test scores of the pool's candidates, in their order, by target."""
-    store.write_table(POOL_SCORES, pa.table({"candidate": list(pool), **score_C}))
-
-
-def write_baselines(store: Store, scores: Mapping[str, Mapping[str, float]]) -> None:
-    """Write the test scores of rules that need no model, by their names and by target."""
-    rows = [
-        {"baseline": name, "target": target, "score": score}
-        for name, of_target in scores.items()
-        for target, score in of_target.items()
-    ]
-    schema = pa.schema([("baseline", pa.string()), ("target", pa.string()), ("score", pa.float64())])
-    store.write_table(BASELINES, pa.Table.from_pylist(rows, schema))
 
 
 def read_baselines(store: Store) -> dict[str, dict[str, float]]:

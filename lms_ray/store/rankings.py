@@ -72,10 +72,13 @@ def write_scores(store: Store, tables: Sequence[pa.Table]) -> dict[str, Written]
     return _write(store, SCORES, pa.concat_tables(tables))
 
 
-def read_scores(store: Store, target: str, candidates: Sequence[str]) -> np.ndarray:
-    """The rankers' scores of some candidates for a target, shape (K, C), one row for each seed."""
-    table = store.read_unit_table(UNIT, SCORES, filters=[("target", "=", target)]).to_pandas()
-    return table.pivot(index="seed", columns="candidate", values="score")[list(candidates)].to_numpy()
+def read_scores(store: Store, candidates: Sequence[str]) -> dict[str, np.ndarray]:
+    """The rankers' scores of some candidates, shape (K, C), one row for each seed, by target."""
+    table = store.read_unit_table(UNIT, SCORES).to_pandas()
+    return {
+        target: rows.pivot(index="seed", columns="candidate", values="score")[list(candidates)].to_numpy()
+        for target, rows in table.groupby("target")
+    }
 
 
 def _write(store: Store, name: str, table: pa.Table) -> dict[str, Written]:

@@ -117,9 +117,8 @@ def test_what_is_known_of_the_corpora_comes_back(store: Store):
     rows = [CorpusRow("de-dev", 3, "d1", ("a", "a", "b"), always), CorpusRow("de-text", 9, "t1", ())]
     encodings.write_corpora(store, rows)
     assert encodings.digests(store) == {"de-dev": "d1", "de-text": "t1"}
-    assert encodings.groups(store, "de-dev").tolist() == ["a", "a", "b"]
-    assert {name: sums.tolist() for name, sums in encodings.baselines(store, "de-dev").items()} == always
-    assert encodings.baselines(store, "de-text") == {}
+    assert encodings.corpora(store, ["de-dev", "de-text"]) == {row.name: row for row in rows}
+    assert list(encodings.corpora(store, ["de-text"])) == ["de-text"]
 
 
 def test_encodings_of_other_content_than_today_s_are_refused(store: Store, written: Write):
