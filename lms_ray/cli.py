@@ -98,7 +98,7 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
     store = Store(experiment.folder)
     with hold(store), noting(ShownNotes()), ExitStack() as stack:
         job = Job(materialise(experiment, make=bool(READING & set(stages))), store)
-        identity.require_same(job.experiment, store)
+        identity.require_same(experiment, store)
         if READING & set(stages):
             job.check()
         if ON_RAY & set(stages):
@@ -110,7 +110,7 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
             stack.enter_context(connect(experiment.cluster, **resources))
             store.write_json(identity.PROVENANCE, provenance.collect(ray.cluster_resources()))
         if stages != ("report",):
-            store.write_bytes(identity.CONFIGURATION, to_yaml(job.experiment).encode())
+            store.write_bytes(identity.CONFIGURATION, to_yaml(experiment.absolute()).encode())
         for stage in stages:
             started = time.monotonic()
             _stage(stage)(job)

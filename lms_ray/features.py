@@ -32,7 +32,7 @@ from lms_ray.settings.errors import BrokenError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
 from lms_ray.settings.models import FineTune
-from lms_ray.store import encodings, pool
+from lms_ray.store import encodings, lineage, pool
 from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
@@ -64,12 +64,14 @@ class Result:
 def run(job: Job) -> None:
     """Encode what is missing."""
     experiment, store, task = job.experiment, job.store, job.task
+    lineage.require_candidates(experiment, store)
     candidates = pool.candidates(store)
     with brought.folder_of(candidates[0], store) as folder:
         tokenizer = folders.load_tokenizer(folder)
     wanted = job.corpora.encoded
     digests = _digests(wanted, tokenizer, experiment)
-    encodings.write_corpora(store, [_row(corpus, digests[corpus.name], job) for corpus in wanted])
+    rows = [_row(corpus, digests[corpus.name], job) for corpus in wanted]
+    encodings.write_corpora(store, rows, {"settings": lineage.settings(experiment, lineage.ENCODING)})
     missing = {candidate: encodings.missing(store, candidate, digests) for candidate in candidates}
     missing = {candidate: names for candidate, names in missing.items() if names}
     done = len(candidates) - len(missing)

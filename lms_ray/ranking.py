@@ -36,6 +36,7 @@ from lms_ray.store.folder import Written
 def run(job: Job) -> None:
     """Fit the missing grid points, choose among them, and write every candidate's score for every target."""
     experiment, store = job.experiment, job.store
+    lineage.require_encoded(experiment, store)
     material = gather(experiment, store)
     corpora = roles.ranked_from(experiment, tasks.get(experiment.task).example)
     origin = lineage.origin(experiment, lineage.RANKING, store, material.candidates, corpora)

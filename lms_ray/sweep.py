@@ -28,7 +28,7 @@ from lms_ray.settings.candidates import Candidate, grid
 from lms_ray.settings.choosing import MetaSplit
 from lms_ray.settings.errors import SweepError
 from lms_ray.settings.hashing import seed_for
-from lms_ray.store import pool
+from lms_ray.store import lineage, pool
 from lms_ray.store.files import Store
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def run(job: Job) -> None:
         wanted, done = _search(recipe, store) if of_search else fine_tune_all(grid(experiment.sweep), recipe, store)
         _refuse_failures(wanted, done, recipe)
         records = [done[candidate] for candidate in wanted]
-    pool.write(store, records)
+    pool.write(store, records, {"settings": lineage.settings(experiment, lineage.CANDIDATES)})
     _check_diverged(records, experiment.meta_split)
 
 

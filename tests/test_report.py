@@ -79,11 +79,11 @@ def job_of(
     job = Job(experiment(tuple(pool.columns), **settings), Store(str(folder / "small")))
     store, count = job.store, len(pool)
     candidates = [*(f"other-{number}" for number in range(3 * count)), *pool.index]
-    tables.write(store, [{"id": candidate} for candidate in candidates] + [{"id": "worse", "diverged": True}])
+    tables.write(store, [{"id": candidate} for candidate in candidates] + [{"id": "worse", "diverged": True}], {})
     parts = ["train"] * 2 * count + ["dev"] * count + ["test"] * count
     split = rankings.write_split(store, candidates, np.array(parts))
     names = roles.picked_from(job.experiment, TaggedSentence)
-    encodings.write_corpora(store, [CorpusRow(name, 1, name, ()) for name in names])
+    encodings.write_corpora(store, [CorpusRow(name, 1, name, ()) for name in names], {})
     chosen_from = tables.candidates(store)
     origin = lineage.origin(job.experiment, lineage.SELECTION, store, chosen_from, names)
     pick_tables.write(store, picks, pool, baselines or {}, origin)

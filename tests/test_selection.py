@@ -57,10 +57,11 @@ def experiment_folder(tmp_path: Path) -> Callable[..., Job]:
     def write(statistics: Corpora, *overrides: str, groups: Mapping[str, Sequence[str]] | None = None) -> Job:
         experiment = load(None, [*ROLES, *overrides, f"storage={tmp_path}", f"name=n{len(list(tmp_path.iterdir()))}"])
         store = Store(experiment.folder)
-        pool.write(store, [{"id": candidate} for candidate in POOL])
+        made_by = {"settings": lineage.settings(experiment, lineage.CANDIDATES)}
+        pool.write(store, [{"id": candidate} for candidate in POOL], made_by)
         own = {name: [f"{name}-{number}" for number in range(E)] for name in statistics}
         rows = [CorpusRow(name, E, name, tuple(({**own, **(groups or {})})[name])) for name in statistics]
-        encodings.write_corpora(store, rows)
+        encodings.write_corpora(store, rows, {"settings": lineage.settings(experiment, lineage.ENCODING)})
         for row, candidate in enumerate(POOL):
             fresh = {name: Encoding(np.zeros(2), of_corpus[row]) for name, of_corpus in statistics.items()}
             encodings.write(store, candidate, fresh, ("correct", "total"), {name: name for name in statistics}, 0.0)
@@ -207,6 +208,10 @@ def test_a_candidate_without_a_score_is_refused(picks, statistics: Corpora):
         ("ranker.hidden=16", "ranker.hidden is 1024 there and 16 here"),
         ("meta_split.draw=1", "meta_split.draw is 0 there and 1 here"),
         ("targets=[nl, pt]", "targets is"),
+        ("sweep.seeds=3", "sweep.seeds is"),
+        ("finetune.weight_decay=0.5", "finetune.weight_decay is 0.01 there and 0.5 here"),
+        ("encode.precision=bfloat16", "encode.precision is 'float32' there and 'bfloat16' here"),
+        ("sweep.max_failures=9", None),
         ("ranker.resources.cpus=2", None),  # says where work runs, not what comes out
         ("selection.bootstrap=300", None),  # is this stage's own
     ],
@@ -225,7 +230,7 @@ def test_rankings_of_other_settings_are_refused(experiment_folder, statistics: C
 def test_rankings_of_other_texts_are_refused(experiment_folder, statistics: Corpora):
     job = experiment_folder(statistics)
     rows = [CorpusRow(name, E, f"{name} changed", ()) for name in statistics]
-    encodings.write_corpora(job.store, rows)
+    encodings.write_corpora(job.store, rows, {})
     with pytest.raises(MissingError, match=r"have changed since.*lms_ray\.ranking"):
         selection.run(job)
 

@@ -23,7 +23,7 @@ def records(good: int, diverged: int) -> list[dict]:
 
 def test_they_are_said_and_are_not_of_the_pool(tmp_path, caplog: pytest.LogCaptureFixture):
     store = Store(str(tmp_path))
-    pool.write(store, records(8, 2))
+    pool.write(store, records(8, 2), {})
     with caplog.at_level(logging.WARNING, "lms_ray"):
         _check_diverged(records(8, 2), MetaSplit())
     assert "2 of 10 candidates diverged and are left out of the pool: diverged-0, diverged-1" in caplog.text

@@ -23,8 +23,8 @@ def show_plan(experiment: Experiment) -> None:
         ConfigError, DataError: a setting, a file, the encoder or a checkpoint is not what is accepted.
     """
     store = Store(experiment.folder)
+    identity.require_same(experiment, store)
     on_files = pretrain.materialise(experiment, make=False)
-    identity.require_same(on_files, store)
     if experiment.data.format != "toy":
         _show(Job(on_files, store))
         return

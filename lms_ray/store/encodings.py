@@ -10,6 +10,7 @@ Shape suffixes: C candidates, G corpora, H hidden, E examples, S statistics.
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,8 +55,8 @@ def unit(candidate: str) -> str:
     return f"encodings/{candidate}"
 
 
-def write_corpora(store: Store, rows: Iterable[CorpusRow]) -> None:
-    """Write what is known of every corpus."""
+def write_corpora(store: Store, rows: Iterable[CorpusRow], origin: Mapping[str, Any]) -> None:
+    """Write what is known of every corpus, and what it was made from."""
     schema = pa.schema(
         [
             ("corpus", pa.string()),
@@ -75,7 +76,7 @@ def write_corpora(store: Store, rows: Iterable[CorpusRow]) -> None:
         }
         for row in rows
     ]
-    store.write_table(CORPORA, pa.Table.from_pylist(values, schema))
+    store.write_table(CORPORA, pa.Table.from_pylist(values, schema), origin)
 
 
 def digests(store: Store) -> dict[str, str]:

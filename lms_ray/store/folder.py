@@ -11,7 +11,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, Stora
 
 CHUNK = 1 << 22  # bytes held in memory of a file that is copied
 PARTIAL = ".partial"
+ORIGIN = b"lms_ray.origin"  # key of a table's metadata
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,15 @@ class Folder:
         """
         return self._parse_table(path, self.read_bytes(path), options)
 
-    def write_table(self, path: str, table: pa.Table) -> Written:
-        """Write a Parquet table atomically."""
+    def read_origin(self, path: str) -> dict[str, Any]:
+        """What a table was written as made from; empty where nothing was said."""
+        metadata = self.read_table(path).schema.metadata or {}
+        return json.loads(metadata.get(ORIGIN, b"{}"))
+
+    def write_table(self, path: str, table: pa.Table, origin: Mapping[str, Any] | None = None) -> Written:
+        """Write a Parquet table atomically, and within it what it was made from (see `lineage`)."""
+        if origin is not None:
+            table = table.replace_schema_metadata({ORIGIN: json.dumps(origin)})
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         return self.write_bytes(path, sink.getvalue().to_pybytes())

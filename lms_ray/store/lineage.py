@@ -10,14 +10,19 @@ from typing import Any
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
-from lms_ray.store import encodings
+from lms_ray.store import encodings, pool
 from lms_ray.store.files import Store
 
-ROLES = ("task", "seed", "source", "pivots", "targets", "train_on")
-RANKING = (*ROLES, "meta_split", "ranker")
+CANDIDATES = ("task", "seed", "source", "train_on", "sweep", "finetune")
+"""Settings that decide the candidates."""
+ENCODING = ("data", "encode")
+"""Settings that decide what they encode, and how. What the data holds is compared by its hash."""
+RANKING = (*CANDIDATES, *ENCODING, "pivots", "targets", "meta_split", "ranker")
 """Settings that decide the rankings."""
 SELECTION = (*RANKING, "selection")
 """Settings that decide the picks."""
+PLACES = ("resources", "max_failures", "root", "text", "path")
+"""Keys that say where something runs or lies, whatever they are in."""
 IDENTITY = ("task", "source", "encoder", "seed")
 """Settings that may not change within one folder: another value is another experiment."""
 
@@ -25,9 +30,9 @@ Settings = dict[str, Any]
 
 
 def settings(experiment: Experiment, keys: Iterable[str]) -> Settings:
-    """The values of some keys, flat (`ranker.hidden`), without those that say where work runs."""
+    """The values of some keys, flat (`ranker.hidden`), without those that say where something runs or lies."""
     values = experiment.model_dump(mode="json", include=set(keys))
-    return {key: value for key, value in _flat(values).items() if ".resources." not in f".{key}"}
+    return {key: value for key, value in _flat(values).items() if not set(PLACES) & set(key.split("."))}
 
 
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -45,10 +50,33 @@ def require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any],
         MissingError: names the difference, and the stage to run.
     """
     difference = differing(found.get("settings", {}), wanted["settings"])
-    if not difference and found.get("input") != wanted["input"]:
+    if not difference and found.get("input") != wanted.get("input"):
         difference = "the candidates, or the texts that they encoded, have changed since"
     if difference:
         raise MissingError(f"the {what} were made otherwise: {difference}; run `python -m lms_ray.{stage}` first")
+
+
+def require_encoded(experiment: Experiment, store: Store) -> None:
+    """Refuse candidates of other settings, or texts that were encoded by others.
+
+    Raises:
+        MissingError: names the difference, and the stage to run.
+    """
+    require_candidates(experiment, store)
+    wanted = {"settings": settings(experiment, ENCODING)}
+    store.require(encodings.CORPORA, "features")
+    require_same("encodings", store.read_origin(encodings.CORPORA), wanted, "features")
+
+
+def require_candidates(experiment: Experiment, store: Store) -> None:
+    """Refuse candidates of other settings.
+
+    Raises:
+        MissingError: names the difference, and the stage to run.
+    """
+    wanted = {"settings": settings(experiment, CANDIDATES)}
+    store.require(pool.PATH, "sweep")
+    require_same("candidates", store.read_origin(pool.PATH), wanted, "sweep")
 
 
 def origin(

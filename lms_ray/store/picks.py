@@ -1,6 +1,5 @@
 """The tables that selection leaves behind: every pick, and the pool's test scores."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +10,6 @@ import pyarrow as pa
 from lms_ray.store.files import Store
 
 PICKS = "picks.parquet"
-ORIGIN = b"lms_ray.origin"
 POOL_SCORES = "report/pool.parquet"
 BASELINES = "report/baselines.parquet"
 SELECTORS = ("En-Dev", "Pivot-Dev", "All-Pivot", "LMS", "Random", "100-Target", "All-Target", "Best")
@@ -71,8 +69,7 @@ def write(
     ]
     schema = pa.schema([("baseline", pa.string()), ("target", pa.string()), ("score", pa.float64())])
     store.write_table(BASELINES, pa.Table.from_pylist(rows, schema))
-    table = pa.Table.from_pylist([asdict(pick) for pick in picks])
-    store.write_table(PICKS, table.replace_schema_metadata({ORIGIN: json.dumps(origin)}))
+    store.write_table(PICKS, pa.Table.from_pylist([asdict(pick) for pick in picks]), origin)
 
 
 def read(store: Store) -> list[Pick]:
@@ -88,7 +85,7 @@ def read(store: Store) -> list[Pick]:
 def origin(store: Store) -> dict[str, Any]:
     """What the picks were made from."""
     store.require(PICKS, "selection")
-    return json.loads(store.read_table(PICKS, columns=["selector"]).schema.metadata[ORIGIN])
+    return store.read_origin(PICKS)
 
 
 def read_baselines(store: Store) -> dict[str, dict[str, float]]:

@@ -28,13 +28,13 @@ def unit(candidate: str) -> str:
     return f"candidates/{candidate}"
 
 
-def write(store: Store, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write the table from the candidates' records, in the order of their ids."""
+def write(store: Store, records: Iterable[Mapping[str, Any]], origin: Mapping[str, Any]) -> None:
+    """Write the table from the candidates' records, in the order of their ids, and what it was made from."""
     rows = [
         {name: record.get(name) for name in SCHEMA.names} | {"diverged": bool(record.get("diverged"))}
         for record in sorted(records, key=lambda record: record["id"])
     ]
-    store.write_table(PATH, pa.Table.from_pylist(rows, SCHEMA))
+    store.write_table(PATH, pa.Table.from_pylist(rows, SCHEMA), origin)
 
 
 def read(store: Store) -> pd.DataFrame:

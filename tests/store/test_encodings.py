@@ -115,7 +115,7 @@ def test_a_candidate_without_a_wanted_corpus_is_refused(store: Store, written: W
 def test_what_is_known_of_the_corpora_comes_back(store: Store):
     always = {"commonest class": [2.0, 3.0]}
     rows = [CorpusRow("de-dev", 3, "d1", ("a", "a", "b"), always), CorpusRow("de-text", 9, "t1", ())]
-    encodings.write_corpora(store, rows)
+    encodings.write_corpora(store, rows, {})
     assert encodings.digests(store) == {"de-dev": "d1", "de-text": "t1"}
     assert encodings.corpora(store, ["de-dev", "de-text"]) == {row.name: row for row in rows}
     assert list(encodings.corpora(store, ["de-text"])) == ["de-text"]
@@ -123,11 +123,11 @@ def test_what_is_known_of_the_corpora_comes_back(store: Store):
 
 def test_encodings_of_other_content_than_today_s_are_refused(store: Store, written: Write):
     written("one", {"de-dev": encoded(5, 0)}, {"de-dev": "d1"})
-    encodings.write_corpora(store, [CorpusRow("de-dev", 5, "d1", ()), CorpusRow("nl-dev", 5, "n1", ())])
+    encodings.write_corpora(store, [CorpusRow("de-dev", 5, "d1", ()), CorpusRow("nl-dev", 5, "n1", ())], {})
     encodings.require(store, ["one"], ["de-dev"])
     with pytest.raises(MissingError, match=r"^one was not encoded on nl-dev as it is now.*lms_ray\.features"):
         encodings.require(store, ["one"], ["de-dev", "nl-dev"])
-    encodings.write_corpora(store, [CorpusRow("de-dev", 5, "d2", ())])
+    encodings.write_corpora(store, [CorpusRow("de-dev", 5, "d2", ())], {})
     with pytest.raises(MissingError, match=r"^one was not encoded on de-dev as it is now"):
         encodings.require(store, ["one"], ["de-dev"])
     with pytest.raises(MissingError, match=r"^nothing was encoded on zh-dev"):
