@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,6 @@ from lms_ray.settings.errors import RankingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import encodings, lineage, pool, rankings
 from lms_ray.store.files import DONE, Store
-from lms_ray.store.folder import Written
 
 
 def run(job: Job) -> None:
@@ -146,9 +144,8 @@ def _worker(config: dict[str, Any]) -> None:
             rankings.score_rows(target, point.seed, material.candidates, score_C)
             for target, score_C in fitted.scores.items()
         ]
-        scores = store.write_table(f"{unit}/scores.parquet", pa.concat_tables(tables))
-        # The weights are no file of the unit: those of points that are not chosen go.
-        store.commit(unit, {**fitted.record, "weights": asdict(weights)}, {"scores.parquet": scores})
+        scores = store.write_table(f"{unit}/{rankings.SCORES}", pa.concat_tables(tables))
+        store.commit(unit, fitted.record, {rankings.WEIGHTS: weights, rankings.SCORES: scores})
 
 
 @contextmanager
@@ -190,7 +187,7 @@ def _conclude(store: Store, material: Material, folder: str, grid: list[Point], 
         | {"pivots": ",".join(point.pivots), "chosen": point in chosen}
         for point, record in records.items()
     ]
-    scores = [store.read_unit_table(f"{folder}/{point.name}", "scores.parquet") for point in chosen]
+    scores = [store.read_unit_table(f"{folder}/{point.name}", rankings.SCORES) for point in chosen]
     store.delete(f"{rankings.UNIT}/{DONE}")  # between the tables below it would speak of others
     files = {
         **rankings.write_split(store, material.candidates, material.part_C),
@@ -199,10 +196,13 @@ def _conclude(store: Store, material: Material, folder: str, grid: list[Point], 
     }
     within = folder.removeprefix(f"{rankings.UNIT}/")
     for point in grid:
+        unit = f"{folder}/{point.name}"
+        of_point = store.files_of(unit)
         if point in chosen:
-            files[f"{within}/{point.name}/{rankings.WEIGHTS}"] = Written(**records[point]["weights"])
-        else:
-            store.delete(f"{folder}/{point.name}/{rankings.WEIGHTS}")
+            files[f"{within}/{point.name}/{rankings.WEIGHTS}"] = of_point[rankings.WEIGHTS]
+        elif rankings.WEIGHTS in of_point:  # first no file of the unit any more, which is still done
+            store.commit(unit, records[point], {rankings.SCORES: of_point[rankings.SCORES]})
+            store.delete(f"{unit}/{rankings.WEIGHTS}")
     store.commit(rankings.UNIT, {**origin, "chosen": [point.name for point in chosen]}, files)
 
 

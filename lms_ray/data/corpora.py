@@ -191,7 +191,9 @@ def read(experiment: Experiment, example: type) -> Corpora:
     unused = [name for name in data.labels if not seen[name]]
     if unused:
         log.warning("data.labels: no example carries %s; these mappings change nothing", ", ".join(unused))
-    in_groups = groups.named({"-".join(key): of_set for key, of_set in examples.items()})
+    in_groups: dict[str, list[str]] = {}
+    for split in {split for _, split in wanted}:  # translations are of one split; running numbers are in all of them
+        in_groups |= groups.named({"-".join(key): of_set for key, of_set in examples.items() if key[1] == split})
     corpora = {key: Corpus(*key, of_set, in_groups["-".join(key)]) for key, of_set in examples.items()}
     _refuse_shared(list(corpora.values()))
     texts = tuple(_text(language, experiment, taken) for language in roles.unlabelled(experiment, example))

@@ -583,6 +583,13 @@ def test_translations_are_in_groups_of_the_same_name(made: Made):
     assert (found["de-dev"], found["fr-dev"]) == (["de-dev:0", "de-dev:1"], ["fr-dev:0", "fr-dev:1"])
 
 
+def test_running_numbers_of_another_split_join_no_groups(made: Made):
+    """Chained through paragraphs of other splits, all questions would be one group, and nothing significant."""
+    sets = {"fr-dev": squad("eins zwei", "eins zwei"), "fr-test": squad("drei vier", "sechs acht")}
+    found = {one.name: one.groups for one in read(made(sets, task="qa")).labelled}
+    assert (found["fr-dev"], found["fr-test"]) == (["0", "0"], ["0", "1"])
+
+
 # Digests
 
 
