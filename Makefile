@@ -22,11 +22,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 quickstart: setup
 	$(BIN)/python -m lms_ray.sweep quickstart
 
-test: setup
-	$(BIN)/python -m pytest
+test: fast
+	$(BIN)/python -m pytest -m ray
 
 fast: setup
-	$(BIN)/python -m pytest -m "not ray"
+	$(BIN)/python -m pytest -m "not ray" -n auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

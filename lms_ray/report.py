@@ -60,7 +60,7 @@ def run(job: Job) -> None:
     store.write_bytes("report/pool.svg", figure.encode())
     store.write_bytes("report/report.md", to_markdown(experiment, caption, scores, details).encode())
     store.write_bytes("report/report.html", html.encode())
-    show(f"{'report':9} {store.root}/report/report.html")
+    show(f"{'report':9} {store.where('report/report.html')}")
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def _refuse_failures(wanted: Sequence[Candidate], done: Records, recipe: Recipe)
     if failed:
         raise SweepError(
             f"{len(failed)} of {len(wanted)} candidates failed, among them {failed[0]}: "
-            f"{recipe.store_root}/{pool.unit(failed[0])}/ERROR.txt says why, unless its machine was lost; "
+            f"{Store(recipe.store_root).where(pool.unit(failed[0]))}/ERROR.txt says why, unless its machine was lost; "
             "run the job again to try them again"
         )
 

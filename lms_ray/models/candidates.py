@@ -141,7 +141,7 @@ def _begin(candidate: Candidate, recipe: Recipe, store: Store, resume: str, devi
         try:
             tuner.load_state(store.read_bytes(resume))
         except ValueError as error:
-            log.warning("%s/%s: %s; the candidate starts again at epoch 0", store.root, resume, error)
+            log.warning("%s: %s; the candidate starts again at epoch 0", store.where(resume), error)
             store.delete(resume)
     return tuner
 
