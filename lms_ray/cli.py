@@ -2,7 +2,7 @@
 
     lms-ray sweep [CONFIG] [key=value ...]     the main job: every stage in turn; --only stops after the sweep
     lms-ray features|ranking|selection|report [CONFIG] [key=value ...]     one stage again
-    lms-ray plan [CONFIG] [key=value ...]      what would run, with every check of the job; runs and writes nothing
+    lms-ray plan [CONFIG] [key=value ...]      what would run, with every check that needs no cluster; writes nothing
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
     lms-ray status PATH                        progress of an experiment, from its folder alone
 
@@ -36,7 +36,7 @@ STAGES = {
 ON_RAY = {"sweep", "features", "ranking"}
 READING = {"sweep", "features"}  # need the data
 LOOKING = {
-    "plan": "count the work and make every check of the job; runs and writes nothing",
+    "plan": "count the work and make every check of the job that needs no cluster; runs and writes nothing",
     "config": "print the resolved configuration, each key with its documentation",
 }
 

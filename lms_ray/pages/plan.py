@@ -17,7 +17,7 @@ from lms_ray.store.files import Store
 
 
 def show_plan(experiment: Experiment) -> None:
-    """Print the amounts of work and storage, after every check that the job makes; writes nothing.
+    """Print the amounts of work and storage, after every check of the job that needs no cluster; writes nothing.
 
     Raises:
         ConfigError, DataError: a setting, a file, the encoder or a checkpoint is not what is accepted.
