@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,20 +42,19 @@ def dashboard() -> Iterator[str]:
 
 def test_a_job_is_submitted_and_runs_on_the_cluster(dashboard: str, job: Path, finished: Path, tmp_path: Path):
     storage = small.copy_of_candidates(finished, tmp_path)  # the sweep is done, the rest is to do
-    wait_for(dashboard)
-    entrypoint = [sys.executable, "-m", "lms_ray.sweep", str(job), f"storage={storage}"]
-    command = [RAY, "job", "submit", "--address", dashboard, "--working-dir", str(ROOT), "--", *entrypoint]
-    submitted = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    submitted = submit(dashboard, [sys.executable, "-m", "lms_ray.sweep", str(job), f"storage={storage}"])
     assert submitted.returncode == 0, submitted.stdout + submitted.stderr
     assert "mean Δ to En-Dev" in submitted.stdout, "its output is followed to the end"
     pd.testing.assert_frame_equal(small.picks(storage), small.picks(finished))
 
 
-def wait_for(address: str) -> None:
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(f"{address}/api/version", timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.25)
-    pytest.fail("the job server does not answer")
+def submit(address: str, entrypoint: list[str]) -> subprocess.CompletedProcess:
+    """Submit once the cluster is ready to take a job: its job server answers before its agents do."""
+    command = [RAY, "job", "submit", "--address", address, "--working-dir", str(ROOT), "--", *entrypoint]
+    until = time.monotonic() + 120
+    while True:
+        submitted = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+        is_early = any(said in submitted.stderr for said in ("No available agent", "Failed to connect"))
+        if not is_early or time.monotonic() > until:
+            return submitted
+        time.sleep(1)
