@@ -97,20 +97,6 @@ def test_a_driver_killed_in_the_sweep_and_in_the_features_loses_nothing(
     pd.testing.assert_frame_equal(picks(tmp_path), picks(finished))
 
 
-def test_a_damaged_model_of_the_right_size_is_one_line_and_made_again(
-    job: Path, finished: Path, tmp_path: Path
-) -> None:
-    storage = copy_of_candidates(finished, tmp_path)
-    victim = next((storage / "small" / "candidates").glob("*/model.safetensors"))
-    content = bytearray(victim.read_bytes())
-    content[-1] ^= 1
-    victim.write_bytes(content)
-    assert start("features", job, storage).wait() == 1
-    said = (storage / "log.txt").read_text()
-    assert f"error: {victim.parent}: broken; run the sweep again" in said
-    assert not (victim.parent / "DONE.json").exists()
-
-
 def test_one_worker_gives_what_two_gave_and_a_cut_file_is_made_again(job: Path, finished: Path, tmp_path: Path) -> None:
     storage = copy_of_candidates(finished, tmp_path)
     victim = next((storage / "small" / "candidates").glob("*/model.safetensors"))
