@@ -32,6 +32,7 @@ def dashboard() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:  # its sockets want short names
         command = [RAY, "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats", f"--temp-dir={folder}"]
         ports = [f"--port={a_free_port()}", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"]
+        ports.append(f"--dashboard-agent-listen-port={a_free_port()}")  # a second Ray on the machine has the usual one
         head = subprocess.Popen([*command, *ports], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
         try:
             yield f"http://127.0.0.1:{port}"
