@@ -189,7 +189,7 @@ def _stream(
         fn_constructor_kwargs={
             "task": task,
             "experiment": experiment,
-            "store_root": store.root,
+            "store": store,
             "windows": [shard.windows for shard in shards],
         },
     )
@@ -216,8 +216,8 @@ def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 class EncodingActor:
     """Loads checkpoints and passes shards through them; two calls overlap, one loading and one computing."""
 
-    def __init__(self, task: Task, experiment: Experiment, store_root: str, windows: list[ray.ObjectRef]):
-        self.task, self.experiment, self.store, self.windows = task, experiment, Store(store_root), windows
+    def __init__(self, task: Task, experiment: Experiment, store: Store, windows: list[ray.ObjectRef]):
+        self.task, self.experiment, self.store, self.windows = task, experiment, store, windows
         self.loading, self.computing = threading.Lock(), threading.Lock()
         self.models: dict[str, PreTrainedModel] = {}
 

@@ -103,7 +103,7 @@ def _fit_all(
     trainer = TorchTrainer(
         _worker,
         train_loop_config={
-            "store_root": store.root,
+            "store": store,
             "folder": folder,
             "work": [(point, targets_of[point.pivots]) for point in missing],
             "material": ray.put(material),
@@ -131,7 +131,7 @@ def _fit_all(
 
 def _worker(config: dict[str, Any]) -> None:
     """One Ray Train worker: every n-th grid point that is not done."""
-    store, context = Store(config["store_root"]), ray.train.get_context()
+    store, context = config["store"], ray.train.get_context()
     material: Material = ray.get(config["material"])
     device = use(config["resources"])
     for point, targets in config["work"][context.get_world_rank() :: context.get_world_size()]:

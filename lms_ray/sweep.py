@@ -108,7 +108,7 @@ def _refuse_failures(wanted: Sequence[Candidate], done: Records, recipe: Recipe)
     if failed:
         raise SweepError(
             f"{len(failed)} of {len(wanted)} candidates failed, among them {failed[0]}: "
-            f"{Store(recipe.store_root).where(pool.unit(failed[0]))}/ERROR.txt says why, unless its machine was lost; "
+            f"{recipe.store.where(pool.unit(failed[0]))}/ERROR.txt says why, unless its machine was lost; "
             "run the job again to try them again"
         )
 
@@ -187,7 +187,7 @@ class Trial(tune.Trainable):
                 record = candidates.fine_tune(self.candidate, self.recipe, self.device)
         except Exception:
             unit = pool.unit(self.recipe.id(self.candidate))
-            Store(self.recipe.store_root).write_bytes(f"{unit}/ERROR.txt", traceback.format_exc().encode())
+            self.recipe.store.write_bytes(f"{unit}/ERROR.txt", traceback.format_exc().encode())
             raise
         return {"dev_score": record["dev_score"], "record": record, "notes": notes.lines, "done": True}
 

@@ -34,7 +34,7 @@ class Recipe:
     """What all candidates share, put into the object store once."""
 
     experiment: Experiment
-    store_root: str
+    store: Store
     config_hash: str
     """Over everything that decides a candidate's weights, beside its own setting."""
     encoder: Encoder
@@ -67,7 +67,7 @@ def prepare(job: Job) -> Recipe:
     examples = chain.from_iterable(corpus.examples for corpus in train)
     return Recipe(
         experiment=experiment,
-        store_root=job.store.root,
+        store=job.store,
         config_hash=content_hash(
             experiment.task,
             experiment.seed,
@@ -90,8 +90,7 @@ def fine_tune(candidate: Candidate, recipe: Recipe, device: str) -> dict[str, An
     Returns:
         The candidate's record.
     """
-    store = Store(recipe.store_root)
-    unit = pool.unit(recipe.id(candidate))
+    store, unit = recipe.store, pool.unit(recipe.id(candidate))
     if record := store.done(unit):
         return record if record["dev"] == recipe.dev_digest else _score_again(unit, record, recipe, store, device)
     started = time.time()

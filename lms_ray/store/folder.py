@@ -56,6 +56,12 @@ class Folder:
                 f"storage: found {root!r}; accepted is a local folder or s3://, gs://, ... ({error})"
             ) from None
 
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.root,)  # to another process, which opens its own connections
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.where()!r})"
+
     @property
     def file_system(self) -> tuple[fs.FileSystem, str]:
         """The file system and this folder's path in it, for libraries that write there themselves."""

@@ -19,7 +19,7 @@ TIMES = ("started", "seconds", "resumed_from_epoch")
 @pytest.fixture
 def recipe(task, encoder, sentences, tmp_path: Path) -> Recipe:
     windows = task.windows(sentences(40), encoder.tokenizer, 32)
-    root = str(tmp_path / "whole")
+    root = Store(str(tmp_path / "whole"))
     return Recipe(load("quickstart"), root, "hash", encoder, task, train=windows, dev=windows, dev_digest="dev")
 
 
@@ -33,12 +33,12 @@ def test_it_goes_on_from_a_good_state_and_starts_anew_from_a_broken_one(
     recipe: Recipe, tmp_path: Path, kept: float, caplog: pytest.LogCaptureFixture
 ):
     whole = fine_tune(CANDIDATE, recipe, "cpu")
-    other = replace(recipe, store_root=str(tmp_path / "interrupted"))
+    other = replace(recipe, store=Store(str(tmp_path / "interrupted")))
     interrupted = tuner(other)
     interrupted.train_epoch()
     state = interrupted.state()
     resume = f"candidates/{CANDIDATE.id('hash')}/resume.safetensors"
-    Store(other.store_root).write_bytes(resume, state[: int(len(state) * kept)])
+    other.store.write_bytes(resume, state[: int(len(state) * kept)])
     with caplog.at_level(logging.WARNING, "lms_ray"):
         record = fine_tune(CANDIDATE, other, "cpu")
     assert record["resumed_from_epoch"] == (1 if kept == 1 else 0)
@@ -47,13 +47,13 @@ def test_it_goes_on_from_a_good_state_and_starts_anew_from_a_broken_one(
         key: whole[key] for key in whole if key not in TIMES
     }
     weights = f"candidates/{record['id']}/model.safetensors"
-    assert Store(other.store_root).read_bytes(weights) == Store(recipe.store_root).read_bytes(weights)
-    assert not Store(other.store_root).exists(resume)
+    assert other.store.read_bytes(weights) == recipe.store.read_bytes(weights)
+    assert not other.store.exists(resume)
 
 
 def test_a_score_follows_the_dev_set_and_the_model_stays(recipe: Recipe, task, encoder, sentences):
     first = fine_tune(CANDIDATE, recipe, "cpu")
-    store, weights = Store(recipe.store_root), f"candidates/{first['id']}/model.safetensors"
+    store, weights = recipe.store, f"candidates/{first['id']}/model.safetensors"
     before = store.read_bytes(weights)
     dev = task.windows(sentences(30, seed=7), encoder.tokenizer, 32)
     other = replace(recipe, dev=dev, dev_digest="another")
