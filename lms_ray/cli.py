@@ -104,10 +104,13 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
         if ON_RAY & set(stages):
             import ray
 
-            from lms_ray.cluster.connecting import connect
+            from lms_ray.cluster.connecting import connect, is_local
+            from lms_ray.cluster.nodes import watched
 
             resources = {key: getattr(experiment, key).resources for key in ("sweep", "encode", "ranker")}
             stack.enter_context(connect(experiment.cluster, **resources))
+            if not is_local(experiment.cluster):
+                stack.enter_context(watched(store))
             store.write_json(identity.PROVENANCE, provenance.collect(ray.cluster_resources()))
         if stages != ("report",):
             store.write_bytes(identity.CONFIGURATION, to_yaml(experiment.absolute()).encode())

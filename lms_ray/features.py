@@ -22,7 +22,7 @@ import pyarrow as pa
 import ray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lms_ray.cluster.connecting import fitting, use
+from lms_ray.cluster.connecting import asked, fitting, use
 from lms_ray.data.corpora import Corpus, Text
 from lms_ray.models import brought, folders
 from lms_ray.models.encode import Encoded, encode
@@ -165,8 +165,8 @@ def _stream(
     work: dict[str, list[int]], shards: list[Shard], task: Task, experiment: Experiment, store: Store
 ) -> Iterator[Result]:
     """Results in the order in which they are finished."""
-    actors = fitting(experiment.encode.resources)
-    parts = -(-2 * actors // len(work))  # few candidates: share each between actors
+    resources = experiment.encode.resources
+    parts = -(-2 * fitting(resources) // len(work))  # few candidates: share each between actors
     rows = []
     for candidate, numbers in work.items():
         for part in np.array_split(numbers, min(parts, len(numbers))):
@@ -179,13 +179,13 @@ def _stream(
         batch_format="pyarrow",
         zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(
-            size=min(actors, len(rows)),
+            size=asked(resources, experiment.cluster, len(rows)),
             max_tasks_in_flight_per_actor=2,
             max_concurrent_calls_per_actor=2,
             enable_true_multi_threading=True,
         ),
-        num_cpus=experiment.encode.resources.cpus,
-        num_gpus=experiment.encode.resources.gpus,
+        num_cpus=resources.cpus,
+        num_gpus=resources.gpus,
         fn_constructor_kwargs={
             "task": task,
             "experiment": experiment,

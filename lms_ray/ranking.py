@@ -20,7 +20,7 @@ from ray.train.torch import TorchTrainer
 from lms_ray import tasks
 from lms_ray.choosing.grid import Material, Point, choose, fit_point, points, targets_by_pivots
 from lms_ray.choosing.split import divide
-from lms_ray.cluster.connecting import fitting, use
+from lms_ray.cluster.connecting import asked, is_local, use
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
@@ -99,6 +99,9 @@ def _fit_all(
     total: int,
 ) -> None:
     resources = experiment.ranker.resources
+    # A cluster starts with what there is, and takes up what joins; a local Ray cannot grow.
+    most = asked(resources, experiment.cluster, len(missing))
+    workers: Any = most if is_local(experiment.cluster) else (1, most)
     file_system, base = store.file_system
     trainer = TorchTrainer(
         _worker,
@@ -110,7 +113,7 @@ def _fit_all(
             "resources": resources,
         },
         scaling_config=ray.train.ScalingConfig(
-            num_workers=min(fitting(resources), len(missing)),
+            num_workers=workers,
             use_gpu=resources.gpus > 0,
             resources_per_worker={"CPU": resources.cpus, "GPU": resources.gpus},
         ),

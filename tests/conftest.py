@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -21,6 +21,7 @@ from lms_ray.models import pretrain
 from lms_ray.models.encoder import Encoder
 from lms_ray.models.pretrain import train_tokenizer
 from lms_ray.tasks.pos import PartOfSpeech
+from object_storage import Roots, gcs_server, s3_server
 
 torch.set_num_threads(1)
 
@@ -40,6 +41,20 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is no folder; LMS_RAY_SHARED names it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Roots]:
+    """A real S3 server: `s3()` is the URI of an empty folder, another one at each call."""
+    with s3_server() as root:
+        yield root
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[Roots]:
+    """A server of Google Cloud Storage: `gcs()` is the URI of an empty folder, another one at each call."""
+    with gcs_server() as root:
+        yield root
 
 
 @pytest.fixture

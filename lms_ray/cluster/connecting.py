@@ -38,7 +38,7 @@ def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
         ConfigError: nobody answers at the address, or a local Ray can never run them. (A cluster may still grow.)
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
-    address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
+    address = _address(settings)
     _require_answer(address)
     cpus = settings.cpus if address == "local" else None
     try:
@@ -59,6 +59,15 @@ def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def is_local(settings: Cluster) -> bool:
+    """Whether Ray is started on this machine for the job alone, and ends with it."""
+    return _address(settings) == "local"
+
+
+def _address(settings: Cluster) -> str:
+    return settings.address or os.environ.get("RAY_ADDRESS") or "local"
 
 
 def _require_answer(address: str) -> None:
@@ -93,6 +102,20 @@ def fitting(resources: Resources) -> int:
     """How many trials, actors or workers of this size fit the cluster as it is now, at least one."""
     fits = _fitting_now(resources)
     return max(1, min(fits, resources.workers or fits))
+
+
+def asked(resources: Resources, settings: Cluster, work: int) -> int:
+    """How many trials, actors or workers of this size a stage asks for, at least one.
+
+    On a local Ray as many as fit. On a cluster as many as there is work for, whatever it has at this moment: those for
+    which there is no place wait, are what its autoscaler sees and scales up for, and start on the nodes that join.
+
+    Args:
+        resources: what each takes, and how many there may be.
+        settings: which cluster.
+        work: pieces of work, of which each takes one at a time.
+    """
+    return max(1, min(work, fitting(resources) if is_local(settings) else resources.workers or work))
 
 
 def _fitting_now(resources: Resources) -> int:

@@ -29,6 +29,10 @@ class BrokenError(JobError):
     """A file of the experiment does not hold what was written."""
 
 
+class ClusterError(JobError):
+    """A node of the cluster cannot do the work."""
+
+
 class SweepError(JobError):
     """Some candidates could not be fine-tuned, or examined."""
 

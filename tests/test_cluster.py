@@ -1,0 +1,130 @@
+"""The main job as it is meant to run: submitted with a token, on a cluster that grows from nothing, into a bucket."""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+import clouds
+import small
+from clouds import Cloud
+from lms_ray.store.files import Store
+from object_storage import BUCKET, Roots
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+
+STORAGE = f"s3://{BUCKET}/runs"
+
+
+@pytest.fixture(scope="module")
+def bucket(s3: Roots) -> Iterator[Store]:
+    """The experiment's folder in the bucket; who opens it without keys takes them from the environment, as here."""
+    endpoint = s3().partition("endpoint_override=")[2]
+    environment = {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{endpoint}",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in environment.items():
+            patch.setenv(key, value)
+        yield Store(f"{STORAGE}/small")
+
+
+@pytest.fixture(scope="module")
+def cloud(bucket: Store) -> Iterator[Cloud]:
+    with clouds.running() as cloud:
+        yield cloud
+
+
+def stage(name: str, job: Path, *more: str) -> list[str]:
+    return ["-m", f"lms_ray.{name}", str(job), f"storage={STORAGE}", *more]
+
+
+def test_a_stopped_job_leaves_nothing_running_and_is_submitted_again(cloud: Cloud, bucket: Store, job: Path):
+    submitted = cloud.start(*stage("sweep", job, "--only"))
+    cloud.wait(
+        "a candidate", 180, lambda: any(bucket.done(f"candidates/{name}") for name in bucket.names("candidates"))
+    )
+    stopped = cloud.ray("job", "stop", submitted)
+    assert "was stopped" in stopped.stdout, stopped.stdout + stopped.stderr
+    assert not drivers(submitted)
+    cloud.wait("the end of its trials", 30, lambda: not trials_at_work(cloud))
+    assert not bucket.names("drivers"), "its claim to the experiment is gone"
+    logs = cloud.ray("job", "logs", submitted).stdout
+    assert "the same command goes on from here" in logs, logs
+
+    done = {name: bucket.read_bytes(f"candidates/{name}/DONE.json") for name in finished_units(bucket)}
+    cloud.wait("the end of idle nodes", 60, lambda: not cloud.workers())
+    with cloud.most_nodes() as most:
+        output = cloud.submit(*stage("sweep", job, "--only"))
+    assert f"{small.CANDIDATES} candidates, {len(done)} of them done before" in output
+    assert most == [clouds.NODES], "from none to all"
+    assert {name: bucket.read_bytes(f"candidates/{name}/DONE.json") for name in done} == done
+    assert len(nodes_of(cloud, "Trial")) > 1
+
+
+@pytest.mark.parametrize(("name", "actors"), [("features", "MapWorker(MapBatches(EncodingActor))"), ("ranking", None)])
+def test_a_stage_grows_a_cluster_from_nothing(cloud: Cloud, job: Path, name: str, actors: str | None):
+    cloud.wait("the end of idle nodes", 60, lambda: not cloud.workers())
+    with cloud.most_nodes() as most:
+        output = cloud.submit(*stage(name, job))
+    assert "0 nodes at work" in output
+    assert most[0] > 1
+    assert actors is None or len(nodes_of(cloud, actors)) > 1
+
+
+def test_the_picks_are_those_of_a_local_run(cloud: Cloud, bucket: Store, job: Path, finished: Path):
+    output = cloud.submit(*stage("sweep", job))
+    assert "mean Δ to En-Dev" in output, "it is followed to the end"
+    picks = pd.read_parquet(io.BytesIO(bucket.read_bytes("picks.parquet")))
+    pd.testing.assert_frame_equal(picks, small.picks(finished))
+    assert bucket.exists("report/report.html")
+
+
+def test_a_node_that_joins_and_cannot_do_the_work_is_named(cloud: Cloud, bucket: Store):
+    cloud.wait("the end of idle nodes", 60, lambda: not cloud.workers())
+    script = """
+import ray
+from lms_ray.cluster.connecting import connect
+from lms_ray.cluster.nodes import watched
+from lms_ray.settings.resources import Cluster
+from lms_ray.store.files import Store
+from lms_ray.store.lock import hold
+store = Store("STORAGE/unfit")
+with hold(store), connect(Cluster(address="auto")), watched(store, folders=["/of/the/head"]):
+    ray.get(ray.remote(num_cpus=1)(lambda: __import__("time").sleep(600)).remote())
+""".replace("STORAGE", STORAGE)
+    done = cloud.ray("job", "submit", "--working-dir", ".", "--", sys.executable, "-c", f"'{script}'")
+    assert done.returncode
+    assert f"({os.uname().nodename}) has no folder /of/the/head; accepted is one that all nodes share" in done.stdout
+
+
+def finished_units(bucket: Store) -> list[str]:
+    return [name for name in bucket.names("candidates") if bucket.done(f"candidates/{name}")]
+
+
+def drivers(submission: str) -> list[psutil.Process]:
+    """The job's processes on this machine; each has its id in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RAY_JOB_SUBMISSION_ID") == submission:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def trials_at_work(cloud: Cloud) -> list[dict]:
+    return [actor for actor in cloud.listed("actors", class_name="Trial") if actor["state"] != "DEAD"]
+
+
+def nodes_of(cloud: Cloud, class_name: str) -> set[str]:
+    return {actor["node_id"] for actor in cloud.listed("actors", class_name=class_name) if actor["node_id"]}
