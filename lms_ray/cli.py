@@ -10,21 +10,27 @@ CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lm
 """
 
 import argparse
+import logging
+import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lms_ray
 from lms_ray.data import DataError
 from lms_ray.settings.errors import ConfigError, JobError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
+from lms_ray.settings.uris import without_credentials
 
 if TYPE_CHECKING:
     from lms_ray.models.job import Job
+
+log = logging.getLogger(__name__)
 
 STAGES = {
     "sweep": "fine-tune every candidate, then go on through every other stage",
@@ -42,7 +48,9 @@ LOOKING = {
 
 
 def main(stage: str | None = None) -> None:
-    """Parse the command line and run; the exit status is 0, 1 for an error, 2 for bad input, 130 for an interrupt.
+    """Parse the command line and run.
+
+    The exit status is 0, 1 for an error, 2 for bad input, 130 where Ctrl-C and 143 where SIGTERM stopped it.
 
     Args:
         stage: run this stage (`python -m lms_ray.<stage>`); None reads a verb first (`lms-ray VERB`).
@@ -50,15 +58,25 @@ def main(stage: str | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # never fail for want of a letter
     arguments = _parser(stage).parse_args()
+    signal.signal(signal.SIGTERM, _stop)
     try:
         _do(stage or arguments.verb, arguments)
     except (ConfigError, DataError) as error:
         sys.exit(_failed(error, 2))
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(143 if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN else 130)
     except JobError as error:
         sys.exit(_failed(error, 1))
+    except Exception:
+        print(without_credentials(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(1)
+
+
+def _stop(*_: Any) -> None:
+    """Answer SIGTERM (`ray job stop`, `kubectl delete`) as Ctrl-C, and no second time while things are tidied up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt  # Ray hands on no other exception of a signal
 
 
 def _do(verb: str, arguments: argparse.Namespace) -> None:
@@ -97,6 +115,11 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
 
     store = Store(experiment.folder)
     with hold(store), noting(ShownNotes()), ExitStack() as stack:
+        if experiment != experiment.without_credentials():
+            log.warning(
+                "a URI names keys, which Ray's dashboard and the list of processes show with the command; "
+                "a role of the machines or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY there are not shown"
+            )
         job = Job(materialise(experiment, make=bool(READING & set(stages))), store)
         identity.require_same(experiment, store)
         if READING & set(stages):
@@ -109,6 +132,7 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
 
             resources = {key: getattr(experiment, key).resources for key in ("sweep", "encode", "ranker")}
             stack.enter_context(connect(experiment.cluster, **resources))
+            signal.signal(signal.SIGTERM, _stop)  # Ray has taken it over
             if not is_local(experiment.cluster):
                 stack.enter_context(watched(store))
             store.write_json(identity.PROVENANCE, provenance.collect(ray.cluster_resources()))
@@ -150,7 +174,7 @@ def _with_configuration(parser: argparse.ArgumentParser, only: bool) -> argparse
 
 
 def _failed(error: Exception, status: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {without_credentials(str(error))}", file=sys.stderr)
     return status
 
 

@@ -66,7 +66,7 @@ def run(job: Job) -> None:
     experiment, store, task = job.experiment, job.store, job.task
     lineage.require_candidates(experiment, store)
     candidates = pool.candidates(store)
-    with brought.folder_of(candidates[0], store) as folder:
+    with brought.folder_of(candidates[0], store, experiment) as folder:
         tokenizer = folders.load_tokenizer(folder)
     wanted = job.corpora.encoded
     digests = _digests(wanted, tokenizer, experiment)
@@ -248,7 +248,7 @@ class EncodingActor:
             if candidate not in self.models:
                 while len(self.models) >= 2:  # the one that computes, and the next
                     self.models.pop(next(iter(self.models)))
-                with brought.folder_of(candidate, self.store) as folder:
+                with brought.folder_of(candidate, self.store, self.experiment) as folder:
                     # The sweep refused a checkpoint whose weights are pickled without being allowed.
                     is_safe = folders.uses_safetensors(folder, may_be_pickled=True)
                     self.models[candidate] = self.task.load(folder, device, is_safe)

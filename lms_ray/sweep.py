@@ -28,6 +28,7 @@ from lms_ray.settings.candidates import Candidate, grid
 from lms_ray.settings.choosing import MetaSplit
 from lms_ray.settings.errors import SweepError
 from lms_ray.settings.hashing import seed_for
+from lms_ray.settings.uris import without_credentials
 from lms_ray.store import lineage, pool
 from lms_ray.store.files import Store
 
@@ -187,7 +188,8 @@ class Trial(tune.Trainable):
                 record = candidates.fine_tune(self.candidate, self.recipe, self.device)
         except Exception:
             unit = pool.unit(self.recipe.id(self.candidate))
-            self.recipe.store.write_bytes(f"{unit}/ERROR.txt", traceback.format_exc().encode())
+            reason = without_credentials(traceback.format_exc())
+            self.recipe.store.write_bytes(f"{unit}/ERROR.txt", reason.encode())
             raise
         return {"dev_score": record["dev_score"], "record": record, "notes": notes.lines, "done": True}
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from small import CANDIDATES, ONE_WORKER, copy_of_candidates, done_files, picks, rankings, run, start
@@ -60,16 +61,24 @@ def test_a_finished_job_does_nothing_again(job: Path, finished: Path) -> None:
 
 
 @pytest.mark.chaos
-def test_ctrl_c_in_the_sweep_ends_the_job_and_says_how_to_go_on(job: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_driver_that_is_asked_to_stop_in_the_sweep_leaves_nothing_and_says_how_to_go_on(
+    job: Path, tmp_path: Path, sent: signal.Signals, status: int
+) -> None:
     driver = start("sweep", job, tmp_path)
     while not done_files(tmp_path, "candidates"):
         assert driver.poll() is None, (tmp_path / "log.txt").read_text()
         time.sleep(0.05)
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait(timeout=60) == 130
+    started = psutil.Process(driver.pid).children(recursive=True)
+    asked = time.monotonic()
+    driver.send_signal(sent)
+    assert driver.wait(timeout=60) == status
+    print(f"stopped after {time.monotonic() - asked:.1f} s")
     output = (tmp_path / "log.txt").read_text()
     assert "interrupted; the same command goes on from here" in output and "Traceback" not in output
     assert not (tmp_path / "small" / "candidates.parquet").exists()
+    assert not list((tmp_path / "small" / "drivers").glob("*")), "the next driver need not wait"
+    assert not psutil.wait_procs(started, timeout=10)[1], "its Ray has ended with it"
 
 
 @pytest.mark.chaos

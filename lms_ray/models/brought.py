@@ -18,9 +18,11 @@ from transformers import PretrainedConfig
 from lms_ray.data.corpora import Corpus
 from lms_ray.models import encoder, folders
 from lms_ray.models.encode import diverged, encode
+from lms_ray.settings.base import shown
 from lms_ray.settings.errors import ConfigError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
+from lms_ray.settings.uris import with_credentials_of, without_credentials
 from lms_ray.store import pool
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import NONE, Task
@@ -68,8 +70,8 @@ def find(pattern: str) -> list[str]:
     names = [name for name in names if store.exists(f"{name}/config.json")]
     if not names:
         raise ConfigError(
-            f"sweep.checkpoints: found no folder with a config.json at {pattern!r}; accepted is a folder that holds "
-            "checkpoints of transformers, or a pattern for them such as runs/ner-* or runs/*/best"
+            f"sweep.checkpoints: found no folder with a config.json at {shown(pattern)}; accepted is a folder that "
+            "holds checkpoints of transformers, or a pattern for them such as runs/ner-* or runs/*/best"
         )
     root = store.root.partition("?")[0].rstrip("/")
     return [f"{root}/{name}{question}{options}" for name in names]
@@ -101,16 +103,17 @@ def _first(experiment: Experiment) -> Iterator[tuple[str, Store]]:
     """The first checkpoint's folder; what is wrong in it is said of the key `sweep.checkpoints`."""
     folder = find(experiment.sweep.checkpoints or "")[0]
     try:
-        yield folder, Store(folder)
+        yield without_credentials(folder), Store(folder)
     except (OSError, StorageError, ValueError) as error:
-        raise ConfigError(f"sweep.checkpoints: {folder}: {first_line(error)}") from error
+        raise ConfigError(f"sweep.checkpoints: {without_credentials(folder)}: {first_line(error)}") from error
 
 
 @contextmanager
-def folder_of(candidate: str, store: Store) -> Iterator[Path]:
+def folder_of(candidate: str, store: Store, experiment: Experiment) -> Iterator[Path]:
     """The local folder of a candidate's model, fine-tuned here or brought."""
-    brought = (store.done(pool.unit(candidate)) or {}).get("path")
-    with Store(brought).as_local("") if brought else store.as_local(pool.unit(candidate)) as folder:
+    path = (store.done(pool.unit(candidate)) or {}).get("path")
+    brought = path and Store(with_credentials_of(path, experiment.sweep.checkpoints or ""))
+    with brought.as_local("") if brought else store.as_local(pool.unit(candidate)) as folder:
         yield folder
 
 
@@ -187,7 +190,7 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
     statistics_ES = encode(model, standard.task, standard.dev, standard.experiment.encode).statistics_ES
     return {
         "id": f"{Path(folder.partition('?')[0]).name}-{digest[:8]}",
-        "path": folder,
+        "path": without_credentials(folder),
         "digest": digest,
         "signature": signature,
         "standard": standard.digest,

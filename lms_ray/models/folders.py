@@ -16,12 +16,16 @@ from tokenizers import pre_tokenizers
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from lms_ray.settings.base import shown
+from lms_ray.settings.uris import without_credentials
 from lms_ray.tasks.pretrained import first_line
 
 READ = (".json", ".txt", ".model", ".safetensors", ".bin")
 """What a model's files end in."""
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
+"""Settings that may name a repository, whose code would be downloaded and run."""
 POINTER = b"version https://git-lfs"
 
 
@@ -43,6 +47,9 @@ def parse_config(content: bytes) -> dict[str, Any]:
         raise ValueError("config.json has no model_type; accepted is the name of an architecture of transformers")
     if "transformers_weights" in settings:  # it may name a pickled file
         raise ValueError(f"config.json has transformers_weights; accepted are weights in {SAFE}")
+    for key in ATTENTION:
+        if "/" in str(settings.get(key)):
+            raise ValueError(f"config.json has {key} {shown(settings[key])}; accepted is one that transformers has")
     return settings
 
 
@@ -169,7 +176,22 @@ def uses_safetensors(folder: Path, may_be_pickled: bool) -> bool:
         raise ValueError(f"it has no weights: looked for {SAFE} and {PICKLED}, whole or in parts")
     if not has_safe and not may_be_pickled:
         raise ValueError("it has no safetensors, and allow_pickled does not name it")
+    _check_parts(folder, SAFE if has_safe else PICKLED)
     return has_safe
+
+
+def _check_parts(folder: Path, weights: str) -> None:
+    """Refuse an index that names files elsewhere, or pickled ones as parts of safetensors."""
+    index = folder / f"{weights}.index.json"
+    if (folder / weights).is_file() or not index.is_file():
+        return
+    try:
+        parts = {str(name) for name in json.loads(_content(index))["weight_map"].values()}
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{index.name} is broken: {first_line(error)}") from error
+    for name in sorted(parts):
+        if "/" in name or Path(name).suffix != Path(weights).suffix:
+            raise ValueError(f"{index.name} names {shown(name)}; accepted are {Path(weights).suffix} files beside it")
 
 
 def absolute(patterns: Iterable[str]) -> tuple[str, ...]:
@@ -179,10 +201,11 @@ def absolute(patterns: Iterable[str]) -> tuple[str, ...]:
 
 def is_named(name: str, patterns: Iterable[str]) -> bool:
     """Whether a pattern names a model: its hub name, or its folder, relative or absolute, with or without options."""
+    name = without_credentials(name)
     spellings = (name, name.partition("?")[0]) if "://" in name else (name, _from_root(name))
     return any(
         spelling == pattern or fnmatchcase(spelling, pattern)
-        for pattern in absolute(patterns)
+        for pattern in map(without_credentials, absolute(patterns))
         for spelling in spellings
     )
 

@@ -13,6 +13,7 @@ from lms_ray.models.brought import Standard
 from lms_ray.models.encoder import Encoder
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.uris import without_credentials
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
 
@@ -80,7 +81,8 @@ class Job:
         self.task  # noqa: B018  # reads the data
         if experiment.sweep.checkpoints:
             try:
-                experiment.meta_split.require(len(self.standard.folders), f"{experiment.sweep.checkpoints} holds")
+                place = without_credentials(experiment.sweep.checkpoints)
+                experiment.meta_split.require(len(self.standard.folders), f"{place} holds")
             except ValueError as error:
                 raise ConfigError(f"sweep.checkpoints: {error}") from None
             return

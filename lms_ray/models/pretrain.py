@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
 from lms_ray.data import toy
+from lms_ray.settings.base import shown
 from lms_ray.settings.data import EVERY
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
@@ -102,7 +103,7 @@ def materialise(experiment: Experiment, make: bool = True) -> Experiment:
     if experiment.data.format != "toy":
         return experiment.absolute()
     if "://" in experiment.storage:
-        raise ConfigError(f"storage: found {experiment.storage}; accepted for toy languages is a local folder")
+        raise ConfigError(f"storage: found {shown(experiment.storage)}; accepted for toy languages is a local folder")
     cache = Path(experiment.storage).absolute()
     folder = _folder(cache, sorted(experiment.languages), experiment.seed, SIZES, Settings())
     if make and not folder.exists():

@@ -42,7 +42,7 @@ def to_html(
         lstrip_blocks=True,
     ).get_template("report.html")
     return page.render(
-        experiment=experiment,
+        experiment=experiment.without_credentials(),
         caption=caption,
         scores=scores,
         details=details,

@@ -12,6 +12,7 @@ from lms_ray.models.encoder import load_config
 from lms_ray.models.job import Job
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.uris import without_credentials
 from lms_ray.store import identity
 from lms_ray.store.files import Store
 
@@ -64,7 +65,7 @@ def _show(job: Job) -> None:
             f"{size / 1e6:,.0f} MB ({parameters / 1e6:,.1f} M parameters, {experiment.finetune.save_dtype})",
         ),
         ("all checkpoints", f"{count * size / 1e9:,.1f} GB" if not folders else "none, they stay where they are"),
-        ("folder", experiment.folder),
+        ("folder", without_credentials(experiment.folder)),
     ]
     print(tabulate(rows, tablefmt="plain", disable_numparse=True))
 

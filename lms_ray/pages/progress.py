@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lms_ray.settings.uris import without_credentials
+
 
 class Notes(logging.Handler):
     """Keeps what the package's modules log: what was converted, cut or left out, with counts.
@@ -29,7 +31,7 @@ class ShownNotes(Notes):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
-        line = record.getMessage()
+        line = without_credentials(record.getMessage())
         if line not in self.lines:
             self.lines.append(line)
             print(f"{'note':9} {line}", flush=True)

@@ -5,7 +5,9 @@ import re
 import reprlib
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, Strict
+
+from lms_ray.settings.uris import without_credentials
 
 T = TypeVar("T")
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -15,13 +17,19 @@ Several = Annotated[tuple[T, ...], Strict(False)]  # a list will do: YAML has no
 # pydantic adds these to the location of an error, though they are no keys.
 ALTERNATIVES = ("(list)", "(range)", "(pattern)", "(splits)", "(name)", "(number)", "[key]")
 
-_short = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(without_credentials(x), level)  # before it is cut
+
+
+_short = _Short()
 _short.maxstring = _short.maxother = 120
 _short.maxlong = 40
 
 
 def shown(value: Any) -> str:
-    """A value as it is shown in a message: at most a line, whatever was found."""
+    """A value as it is shown in a message: at most a line, whatever was found, and no keys of a URI."""
     return _short.repr(value)
 
 
@@ -52,7 +60,9 @@ def _path_or_uri(path: str) -> str:
 
 
 LocalPath = Annotated[str, AfterValidator(_local_path)]
-PathOrUri = Annotated[str, AfterValidator(_path_or_uri)]
+# What is dumped as JSON (experiment.yaml, provenance, what results are compared by) has no keys.
+Public = PlainSerializer(without_credentials, return_type=str, when_used="json")
+PathOrUri = Annotated[str, AfterValidator(_path_or_uri), Public]
 
 
 class Model(BaseModel):
@@ -68,7 +78,13 @@ class Model(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
         protected_namespaces=(),
+        hide_input_in_errors=True,
     )
+
+    def __repr__(self) -> str:
+        return without_credentials(super().__repr__())
+
+    __str__ = __repr__
 
 
 def each_once(values: Any) -> Any:

@@ -13,7 +13,8 @@ WIDTH = 110
 
 def documented(experiment: Experiment) -> str:
     """YAML in which every key stands below its documentation; reading it back gives the same experiment."""
-    return "".join(f"{line}\n" for line in _section(experiment, "", with_comments=True)).lstrip("\n")
+    lines = _section(experiment.without_credentials(), "", with_comments=True)
+    return "".join(f"{line}\n" for line in lines).lstrip("\n")
 
 
 def _section(part: Model, indent: str, with_comments: bool) -> Iterator[str]:

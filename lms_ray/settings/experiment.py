@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lms_ray.settings import languages
-from lms_ray.settings.base import LocalPath, Model, PathOrUri, Several, each_once
+from lms_ray.settings.base import LocalPath, Model, PathOrUri, Public, Several, each_once
 from lms_ray.settings.candidates import Sweep, grid
 from lms_ray.settings.choosing import MetaSplit, Ranker, Selection
 from lms_ray.settings.data import EVERY, Data
@@ -27,7 +27,8 @@ class Experiment(Model):
     """Name of the experiment's folder below `storage`."""
     storage: PathOrUri = "runs"
     """Local folder or object store (`s3://bucket/runs`, `gs://...`) that all nodes reach. A relative path starts in the
-    folder in which the command is run; `~` is the home directory."""
+    folder in which the command is run; `~` is the home directory. Keys belong to the environment or to a role of the
+    machines; those in a URI (`s3://key:secret@bucket/runs`) are kept nowhere, and given again by who goes on."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Everything random comes from this number."""
     task: str = "pos"
@@ -35,7 +36,7 @@ class Experiment(Model):
     encoder: LocalPath = "bert-base-multilingual-cased"
     """A Hugging Face model name or folder; `toy` is a tiny BERT pre-trained on the toy languages on first use. A
     relative folder starts in the one in which the command is run; `~` is the home directory."""
-    allow_pickled: Several[str] = ()
+    allow_pickled: Several[Annotated[str, Public]] = ()
     """Encoders (as named in `encoder`) or checkpoint folders (patterns may be used) whose weights may be read from a
     pickled `pytorch_model.bin` where they have no safetensors; any other is refused."""
     source: str = "en"
@@ -137,6 +138,10 @@ class Experiment(Model):
         if sweep.checkpoints and "://" not in sweep.checkpoints:
             sweep = sweep.model_copy(update={"checkpoints": str(Path(sweep.checkpoints).absolute())})
         return self.model_copy(update={"data": self.data.absolute(), "sweep": sweep})
+
+    def without_credentials(self) -> Self:
+        """The same as it may be shown: no URI names a key."""
+        return type(self).model_validate(self.model_dump(mode="json"))
 
     @property
     def pivot_split(self) -> str:

@@ -48,7 +48,7 @@ def load(config: str | None = None, overrides: list[str] | None = None) -> Exper
 
 
 def to_yaml(experiment: Experiment) -> str:
-    """The resolved configuration; reading it back gives the same experiment."""
+    """The resolved configuration without credentials; reading it back gives the same experiment."""
     return plain_yaml.dump(experiment.model_dump(mode="json"))
 
 

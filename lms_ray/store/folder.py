@@ -21,7 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from lms_ray.settings.base import shown
 from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, StorageError
+from lms_ray.settings.uris import without_credentials
 
 CHUNK = 1 << 22  # bytes held in memory of a file that is copied
 PARTIAL = ".partial"
@@ -46,14 +48,15 @@ class Folder:
 
     def __init__(self, root: str):
         if not root or "\0" in root or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)", root):
-            raise ConfigError(f"storage: found {root!r}; accepted is a local folder or s3://, gs://, ...")
+            raise ConfigError(f"storage: found {shown(root)}; accepted is a local folder or s3://, gs://, ...")
         # Absolute, because trials and workers run in other working directories.
         self.root = root if "://" in root else str(Path(root).absolute())
         try:
             self._fs, self._base = fs.FileSystem.from_uri(self.root)
         except (ValueError, OSError) as error:
             raise ConfigError(
-                f"storage: found {root!r}; accepted is a local folder or s3://, gs://, ... ({error})"
+                f"storage: found {shown(root)}; accepted is a local folder or s3://, gs://, ... "
+                f"({without_credentials(str(error))})"
             ) from None
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
@@ -74,7 +77,7 @@ class Folder:
 
     def where(self, path: str = "") -> str:
         """Full path of a file, for messages: without a URI's options and keys."""
-        root = re.sub(r"//[^/@]*@", "//", self.root.partition("?")[0]) if "://" in self.root else self.root
+        root = without_credentials(self.root.partition("?")[0]) if "://" in self.root else self.root
         return f"{root}/{path}" if path else root
 
     def exists(self, path: str) -> bool:
@@ -183,11 +186,13 @@ class Folder:
         """
         read = {}
         for name in names:
+            _require_inside(name)
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
+            source_path = f"{path}/{name}" if path else name
             with (
-                self._storage(f"{path}/{name}"),
-                self._fs.open_input_stream(self._at(f"{path}/{name}")) as source,
+                self._storage(source_path),
+                self._fs.open_input_stream(self._at(source_path)) as source,
                 target.open("wb") as sink,
             ):
                 read[name] = _copy(source, sink)
@@ -211,6 +216,7 @@ class Folder:
                         partial.unlink(missing_ok=True)
 
     def _at(self, path: str) -> str:
+        _require_inside(path)
         return f"{self._base}/{path}" if path else self._base
 
     def _list(self, folder: str, recursive: bool = False) -> list[fs.FileInfo]:
@@ -219,7 +225,10 @@ class Folder:
 
     def _parse_table(self, path: str, content: bytes, options: dict[str, Any]) -> pa.Table:
         try:
-            return pq.read_table(pa.BufferReader(content), **options)
+            table = pq.read_table(pa.BufferReader(content), **options)
+            if foreign := [field.name for field in table.schema if _holds_extension(field.type)]:
+                raise pa.ArrowException(f"its column {foreign[0]} holds objects of a library, which may run code")
+            return table
         except (pa.ArrowException, OSError) as error:
             raise BrokenError(
                 f"{self.where(path)}: broken; it cannot be read as a table ({_one_line(error)}); "
@@ -260,6 +269,23 @@ def _plainly(where: str) -> Iterator[None]:
         # S3's object is gone between the two requests of a read: pyarrow has no class for that.
         absent |= any(code in str(error) for code in ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND"))
         raise (AbsentError if absent else StorageError)(f"{where}: {_reason(error)}") from error
+
+
+def _require_inside(path: str) -> None:
+    """Refuse a name that leads out of its folder: tables, records and lists of an object store may hold any.
+
+    Raises:
+        BrokenError: names it.
+    """
+    if path.startswith("/") or ".." in path.split("/"):
+        raise BrokenError(f"found the file name {shown(path)}, which leads out of its folder; accepted are names in it")
+
+
+def _holds_extension(kind: pa.DataType) -> bool:
+    """Whether there is a type of some library in it: the values of Ray's `arrow_pickled_object` are pickles."""
+    inner = [kind.field(index).type for index in range(kind.num_fields)]
+    inner += [kind.value_type] if pa.types.is_dictionary(kind) else []
+    return isinstance(kind, pa.BaseExtensionType) or any(map(_holds_extension, inner))
 
 
 def _copy(source: Any, sink: Any) -> Written:

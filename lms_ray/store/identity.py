@@ -45,7 +45,7 @@ def require_same(experiment: Experiment, store: Store) -> None:
     _refuse_old(store)
     configuration = read(store)
     found = {key: configuration.get(key) for key in lineage.IDENTITY}
-    wanted = {key: getattr(experiment, key) for key in lineage.IDENTITY}
+    wanted = experiment.model_dump(mode="json", include=set(lineage.IDENTITY))
     if difference := lineage.differing(found, wanted):
         raise ConfigError(
             f"name: {store.where()} holds another experiment, {difference}; accepted is another name or storage "
