@@ -20,7 +20,7 @@ from ray.train.torch import TorchTrainer
 from lms_ray import tasks
 from lms_ray.choosing.grid import Material, Point, choose, fit_point, points, targets_by_pivots
 from lms_ray.choosing.split import divide
-from lms_ray.cluster.connecting import asked, is_local, use
+from lms_ray.cluster.connecting import asked, calling, is_local, use
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
@@ -126,7 +126,8 @@ def _fit_all(
     )
     progress = Progress("ranking", "rankers", total, done=total - len(missing))
     try:
-        with _watching(store, folder, progress), _keeping_interrupts():
+        calls = calling(resources, experiment.cluster, most)
+        with _watching(store, folder, progress), _keeping_interrupts(), calls:
             trainer.fit()
     finally:
         store.delete(f"{rankings.UNIT}/train")  # Ray Train's own bookkeeping; what counts is in `folder`

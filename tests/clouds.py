@@ -25,15 +25,15 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 RAY = str(Path(sys.executable).parent / "ray")
-HEAD = "f" * 56
+HEAD = "f" * 51 + "00000"
 NODES = 3
 
 
 class Cloud:
     """A running cluster, and the person at its command line."""
 
-    def __init__(self, dashboard: str, token: str):
-        self.dashboard = dashboard
+    def __init__(self, address: str, dashboard: str, token: str):
+        self.address, self.dashboard = address, dashboard
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("RAY_")},
             "RAY_AUTH_MODE": "token",
@@ -81,6 +81,17 @@ class Cloud:
         """Ids of the nodes that are alive, without the head."""
         return [node["node_id"] for node in self.listed("nodes", state="ALIVE") if not node["is_head_node"]]
 
+    def take_back(self, node: str) -> None:
+        """Preempt a node: it is drained, and a second later it is gone."""
+        why = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "preempted"]
+        deadline = ["--deadline-remaining-seconds", "1"]
+        done = self.ray("drain-node", "--address", self.address, "--node-id", node, *why, *deadline)
+        assert done.returncode == 0, done.stdout + done.stderr
+        time.sleep(1)
+        for process in psutil.process_iter(["name"]):
+            if process.info["name"] == "raylet" and process.environ().get("RAY_CLOUD_INSTANCE_ID") == node:
+                process.kill()
+
     def wait(self, what: str, seconds: float, condition: Any) -> Any:
         """Wait until a condition gives something, which is returned."""
         until = time.monotonic() + seconds
@@ -114,14 +125,15 @@ def running() -> Iterator[Cloud]:
     host, port, dashboard, token = services.get_node_ip_address(), a_free_port(), a_free_port(), secrets.token_hex(32)
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:  # sockets want short names
         configuration = Path(folder) / "autoscaling.yaml"
-        configuration.write_text(yaml.safe_dump(_configuration(f"{host}:{port}")))
-        cloud = Cloud(f"http://127.0.0.1:{dashboard}", token)
+        configuration.write_text(yaml.safe_dump(_configuration(f"{host}:{port}", folder)))
+        cloud = Cloud(f"{host}:{port}", f"http://127.0.0.1:{dashboard}", token)
         command = [RAY, "start", "--head", "--block", "--num-cpus=0", "--num-gpus=0", "--disable-usage-stats"]
         ports = [f"--port={port}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
         ports.append(f"--dashboard-agent-listen-port={a_free_port()}")  # another Ray of the machine has the usual one
         where = [f"--temp-dir={folder}", f"--autoscaling-config={configuration}", "--object-store-memory=300000000"]
         environment = {
             **{key: value for key, value in cloud.environment.items() if key != "RAY_ADDRESS"},
+            "PYTHONPATH": str(Path(__file__).parent),  # where the autoscaler finds `fake_nodes`
             "RAY_FAKE_CLUSTER": "1",
             "AUTOSCALER_UPDATE_INTERVAL_S": "1",
             "RAY_enable_autoscaler_v2": "1",
@@ -145,8 +157,8 @@ def a_free_port() -> int:
         return taken.getsockname()[1]
 
 
-def _configuration(address: str) -> dict[str, Any]:
-    """Of the autoscaler. The wheel lacks the defaults of the type `fake_multinode`, hence `external` with its class."""
+def _configuration(address: str, folder: str) -> dict[str, Any]:
+    """Of the autoscaler."""
     empty = ("auth", "docker", "file_mounts")
     commands = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
     return {
@@ -155,9 +167,11 @@ def _configuration(address: str) -> dict[str, Any]:
         "idle_timeout_minutes": 0.05,
         "provider": {
             "type": "external",
-            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+            "module": "fake_nodes.Provider",
+            "folder": folder,
             "gcs_address": address,
             "head_node_id": HEAD,
+            "disable_node_updaters": True,  # there is nothing to install
             "launch_multiple": True,
         },
         "available_node_types": {

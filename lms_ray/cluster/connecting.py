@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 import torch
@@ -116,6 +117,26 @@ def asked(resources: Resources, settings: Cluster, work: int) -> int:
         work: pieces of work, of which each takes one at a time.
     """
     return max(1, min(work, fitting(resources) if is_local(settings) else resources.workers or work))
+
+
+@contextmanager
+def calling(resources: Resources, settings: Cluster, count: int) -> Iterator[None]:
+    """Have a cluster make room for up to so many workers, for the length of the block.
+
+    Ray Train asks for all of its workers at once, and an autoscaler that may not have as many nodes then starts none.
+    Tasks that do nothing but wait for a place are each asked for alone.
+    """
+    waiting: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_nothing)
+    calls = [] if is_local(settings) else [waiting.remote() for _ in range(count)]
+    try:
+        yield
+    finally:
+        for call in calls:
+            ray.cancel(call)
+
+
+def _nothing() -> None:
+    """What a task does that only wants a place."""
 
 
 def _fitting_now(resources: Resources) -> int:
