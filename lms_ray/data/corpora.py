@@ -15,13 +15,14 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import combinations
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
-from lms_ray.data import DataError, groups, roles
+from lms_ray.data import DataError, files, groups, roles
 from lms_ray.data.examples import LabelledText, Pair
+from lms_ray.data.files import File, Remote
 from lms_ray.data.readers import Place, Records, find
 from lms_ray.data.text import exists, numbered_lines
+from lms_ray.settings.data import Data
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
 
@@ -60,7 +61,7 @@ class Text:
     """Unlabelled sentences of one language: of a file, which may be larger than memory, or of labelled records."""
 
     language: str
-    source: Path | tuple[str, ...]
+    source: File | tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -73,7 +74,7 @@ class Text:
         Raises:
             DataError: the file is missing, not UTF-8, or has no sentence.
         """
-        if not isinstance(self.source, Path):
+        if isinstance(self.source, tuple):
             yield from self.source
             return
         found = False
@@ -163,6 +164,7 @@ def read(experiment: Experiment, example: type) -> Corpora:
     Raises:
         ConfigError: a setting does not fit the kind of examples.
         DataError: a file is missing, empty or broken; a set has no label at all; two sets hold the same records.
+        StorageError: an object store does not answer, or forbids to read.
     """
     check_settings(experiment, example)
     data = experiment.data
@@ -173,20 +175,21 @@ def read(experiment: Experiment, example: type) -> Corpora:
     names: set[str] = set()
     type_pairs: TypePairs | None = None
     taken: dict[tuple[str, str], Records] = {}
-    if not is_brought or judged_by_types:  # first: it decides which pairs of the other sets are possible
-        place = Place(data, experiment.source, "train")
+    trained_on = [] if is_brought else roles.training(experiment)
+    encoded = roles.labelled(experiment)
+    wanted = list(dict.fromkeys([*trained_on, *encoded]))
+    needs_training = not is_brought or judged_by_types
+    places = _places(data, [*([(experiment.source, "train")] if needs_training else []), *wanted])
+    if needs_training:  # first: it decides which pairs of the other sets are possible
+        place = places[experiment.source, "train"]
         records = read_set(place)
         taken[experiment.source, "train"] = _taken(place, records, data.limit.train)
         whole = _relabelled(_taken(place, records, None).examples, data.labels, seen)
         names = set() if is_brought else {name for one in whole for name in one.names}
         type_pairs = _related_types(whole) if judged_by_types else None
-    trained_on = [] if is_brought else roles.training(experiment)
-    encoded = roles.labelled(experiment)
-    wanted = list(dict.fromkeys([*trained_on, *encoded]))
-    for language, split in wanted:
-        if (language, split) not in taken:
-            place = Place(data, language, split)
-            taken[language, split] = _taken(place, read_set(place), getattr(data.limit, split))
+    for key in wanted:
+        if key not in taken:
+            taken[key] = _taken(places[key], read_set(places[key]), getattr(data.limit, key[1]))
     examples = {key: _examples(key, taken[key], experiment, type_pairs, seen) for key in wanted}
     unused = [name for name in data.labels if not seen[name]]
     if unused:
@@ -196,7 +199,7 @@ def read(experiment: Experiment, example: type) -> Corpora:
         in_groups |= groups.named({"-".join(key): of_set for key, of_set in examples.items() if key[1] == split})
     corpora = {key: Corpus(*key, of_set, in_groups["-".join(key)]) for key, of_set in examples.items()}
     _refuse_shared(list(corpora.values()))
-    texts = tuple(_text(language, experiment, taken) for language in roles.unlabelled(experiment, example))
+    texts = _texts(roles.unlabelled(experiment, example), experiment, taken)
     _refuse_shared_text(texts)
     return Corpora(
         names=tuple(sorted(names)),
@@ -204,6 +207,15 @@ def read(experiment: Experiment, example: type) -> Corpora:
         labelled=tuple(corpora[key] for key in encoded),
         texts=texts,
     )
+
+
+def _places(data: Data, sets: roles.Sets) -> dict[tuple[str, str], Place]:
+    """Where the sets are; what an object store holds of them is fetched."""
+    root = files.folder(data.root, "data.root") if data.root else None
+    places = {key: Place(data, *key, root) for key in sets}
+    if isinstance(root, Remote):
+        files.fetch(place.path for place in places.values())
+    return places
 
 
 def _taken(place: Place, records: Records, limit: int | None) -> Records:
@@ -264,14 +276,20 @@ def _related_types(pairs: Sequence[Pair]) -> TypePairs | None:
     return frozenset(pair.types for pair in typed if pair.labels and pair.types) if typed else None
 
 
-def _text(language: str, experiment: Experiment, taken: dict[tuple[str, str], Records]) -> Text:
-    if experiment.data.text is None:  # before any pair is left out, because which ones are depends on their labels
-        sentences = taken[language, roles.seen_split(experiment, language)].sentences or ()
-        return Text(language, tuple(" ".join(words) for words in sentences if words))
-    path = Path(experiment.data.text.replace("{lang}", language)).absolute()
-    if not exists(path):
-        raise DataError(f"data.text: found no file {path}; accepted is one for every pivot and target")
-    return Text(language, path)
+def _texts(languages: Sequence[str], experiment: Experiment, taken: dict[tuple[str, str], Records]) -> tuple[Text, ...]:
+    named = experiment.data.text
+    if named is None:  # before any pair is left out, because which ones are depends on their labels
+        sets = {language: taken[language, roles.seen_split(experiment, language)] for language in languages}
+        return tuple(
+            Text(language, tuple(" ".join(words) for words in records.sentences or () if words))
+            for language, records in sets.items()
+        )
+    paths = {language: files.file(named.replace("{lang}", language), "data.text") for language in languages}
+    files.fetch(paths.values())
+    for path in paths.values():
+        if not exists(path):
+            raise DataError(f"data.text: found no file {path}; accepted is one for every pivot and target")
+    return tuple(Text(language, path) for language, path in paths.items())
 
 
 def _refuse_shared(corpora: Sequence[Corpus]) -> None:

@@ -3,17 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
 from lms_ray.data import DataError
+from lms_ray.data.files import File
 from lms_ray.data.text import numbered_lines
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # not where the backslash is escaped itself
 
 
-def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def records(path: File) -> Iterator[tuple[str, dict[str, Any]]]:
     """Objects of a file in its order, each with its place, "path:line", and an id of its own.
 
     Raises:
@@ -30,7 +30,7 @@ def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield where, record
 
 
-def objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def objects(path: File) -> Iterator[tuple[str, dict[str, Any]]]:
     """Objects of a file in its order, each with its place, "path:line"; blank lines are skipped.
 
     Raises:
@@ -48,7 +48,7 @@ def objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield where, record
 
 
-def parse(text: str, path: Path, first_line: int = 1) -> Any:
+def parse(text: str, path: File, first_line: int = 1) -> Any:
     """The value of a JSON text that begins in this line of a file.
 
     Raises:

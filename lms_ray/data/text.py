@@ -5,15 +5,15 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 from lms_ray.data import DataError
+from lms_ray.data.files import File
 
 _SENTENCE_ID = re.compile(r"#\s*sent_id\s*=\s*(\S+)")
 
 
-def exists(path: Path) -> bool:
+def exists(path: File) -> bool:
     """Whether there is such a file.
 
     Raises:
@@ -31,7 +31,7 @@ def exists(path: Path) -> bool:
     return True
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: File) -> Iterator[tuple[int, str]]:
     """Lines of a file without their ends, each with its number from 1.
 
     Raises:
@@ -43,7 +43,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.rstrip("\r\n")
 
 
-def whole(path: Path) -> str:
+def whole(path: File) -> str:
     """A file's text as it is, but for a byte-order mark.
 
     Raises:
@@ -53,7 +53,7 @@ def whole(path: Path) -> str:
         return _decoded(file.read().removeprefix(codecs.BOM_UTF8), path, 1)
 
 
-def blocks(path: Path) -> Iterator[list[tuple[int, str]]]:
+def blocks(path: File) -> Iterator[list[tuple[int, str]]]:
     """Groups of numbered lines that blank lines set apart."""
     block: list[tuple[int, str]] = []
     for number, line in numbered_lines(path):
@@ -73,7 +73,7 @@ def sentence_id(comment: str) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: File) -> Iterator[BinaryIO]:
     if not exists(path):
         raise DataError(f"{path}: found no such file")
     try:
@@ -83,12 +83,12 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable(path: File, error: Exception) -> DataError:
     reason = getattr(error, "strerror", None) or error
     return DataError(f"{str(path)[:300]}: cannot be read: {reason}")
 
 
-def _decoded(raw: bytes, path: Path, first_line: int) -> str:
+def _decoded(raw: bytes, path: File, first_line: int) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:

@@ -4,22 +4,25 @@ They stay where they are; `candidates/<id>/DONE.json` names the folder. All must
 one tokenizer and have one set of labels; the order of the labels may differ. Each is scored on the source's dev set.
 """
 
-import fnmatch
 import hashlib
+import platform
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote, unquote
 
 from transformers import PretrainedConfig
 
 from lms_ray.data.corpora import Corpus
+from lms_ray.data.files import WILDCARDS, Bucket, matching
 from lms_ray.models import encoder, folders
 from lms_ray.models.encode import diverged, encode
 from lms_ray.settings.base import shown
-from lms_ray.settings.errors import ConfigError, StorageError
+from lms_ray.settings.errors import AbsentError, ConfigError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
 from lms_ray.settings.uris import with_credentials_of, without_credentials
@@ -50,31 +53,33 @@ class Standard:
     """Hash over what decides a score, without the checkpoints."""
 
 
-def find(pattern: str) -> list[str]:
-    """Folders of the checkpoints that a pattern or a parent folder names, sorted.
+def find(checkpoints: str) -> list[str]:
+    """Folders of the checkpoints that a pattern or a parent folder names, sorted; URIs have its keys and options.
 
     Raises:
         ConfigError: there is none.
+        StorageError: an object store does not answer, or forbids to look.
     """
-    path, question, options = pattern.partition("?") if "://" in pattern else (pattern, "", "")
+    path, question, options = checkpoints.partition("?") if "://" in checkpoints else (checkpoints, "", "")
     parts = path.rstrip("/").split("/")
-    fixed = next((number for number, part in enumerate(parts) if set(part) & set("*[")), len(parts))
-    store = Store(f"{'/'.join(parts[:fixed]) or '/'}{question}{options}")
-    names = [""]
-    for part in parts[fixed:] or ["*"]:
-        if set(part) & set("*["):
-            below = [(folder, name) for folder in names for name in store.names(folder) if fnmatch.fnmatch(name, part)]
-        else:
-            below = [(folder, part) for folder in names]
-        names = [f"{folder}/{name}".removeprefix("/") for folder, name in below]
-    names = [name for name in names if store.exists(f"{name}/config.json")]
-    if not names:
+    fixed = next((number for number, part in enumerate(parts) if WILDCARDS & set(part)), len(parts))
+    above = Bucket(f"{'/'.join(parts[:fixed]) or '/'}{question}{options}", "sweep.checkpoints")
+    pattern = "/".join(parts[fixed:] or ["*"])
+    found = matching(above, f"{pattern if above.is_local else unquote(pattern)}/config.json")
+    if not found:
         raise ConfigError(
-            f"sweep.checkpoints: found no folder with a config.json at {shown(pattern)}; accepted is a folder that "
+            f"sweep.checkpoints: found no folder with a config.json at {shown(checkpoints)}; accepted is a folder that "
             "holds checkpoints of transformers, or a pattern for them such as runs/ner-* or runs/*/best"
         )
-    root = store.root.partition("?")[0].rstrip("/")
-    return [f"{root}/{name}{question}{options}" for name in names]
+    names = [name.removesuffix("/config.json") for name in found]
+    if above.is_local:
+        return [f"{above.file_system[1].rstrip('/')}/{name}" for name in names]
+    return [f"{'/'.join(parts[:fixed])}/{quote(name)}{question}{options}" for name in names]
+
+
+def missing_here(folders: Iterable[str]) -> list[str]:
+    """Local folders that this machine does not have: every node must reach them, unless they lie in an object store."""
+    return [folder for folder in folders if "://" not in folder and not Path(folder).is_dir()]
 
 
 def labels(experiment: Experiment) -> list[str]:
@@ -83,9 +88,9 @@ def labels(experiment: Experiment) -> list[str]:
     Raises:
         ConfigError: its configuration is broken, or does not name them.
     """
-    with _first(experiment) as (_, store):
+    with _first(experiment) as folder:
         try:
-            content = store.read_bytes("config.json")
+            content = Store(folder).read_bytes("config.json")
         except StorageError as error:
             raise ValueError(f"config.json cannot be read: {first_line(error)}") from error
         names = folders.parse_config(content).get("id2label")
@@ -99,22 +104,55 @@ def labels(experiment: Experiment) -> list[str]:
 
 
 @contextmanager
-def _first(experiment: Experiment) -> Iterator[tuple[str, Store]]:
+def _first(experiment: Experiment) -> Iterator[str]:
     """The first checkpoint's folder; what is wrong in it is said of the key `sweep.checkpoints`."""
     folder = find(experiment.sweep.checkpoints or "")[0]
     try:
-        yield without_credentials(folder), Store(folder)
+        yield folder
     except (OSError, StorageError, ValueError) as error:
         raise ConfigError(f"sweep.checkpoints: {without_credentials(folder)}: {first_line(error)}") from error
 
 
 @contextmanager
 def folder_of(candidate: str, store: Store, experiment: Experiment) -> Iterator[Path]:
-    """The local folder of a candidate's model, fine-tuned here or brought."""
+    """The local folder of a candidate's model, fine-tuned here or brought.
+
+    Raises:
+        AbsentError: it was brought, and is not on this machine.
+    """
     path = (store.done(pool.unit(candidate)) or {}).get("path")
-    brought = path and Store(with_credentials_of(path, experiment.sweep.checkpoints or ""))
-    with brought.as_local("") if brought else store.as_local(pool.unit(candidate)) as folder:
+    brought = path and with_credentials_of(path, experiment.sweep.checkpoints or "")
+    with _local(_opened(brought)) if brought else store.as_local(pool.unit(candidate)) as folder:
         yield folder
+
+
+def _opened(folder: str) -> Store:
+    """A checkpoint's folder.
+
+    Raises:
+        AbsentError: it is a local one, and not on this machine.
+    """
+    if missing_here([folder]):
+        raise AbsentError(
+            f"{folder}: found no such folder on {platform.node()}; accepted is one that every node reaches, "
+            "or one in an object store"
+        )
+    return Store(folder)
+
+
+@contextmanager
+def _local(store: Store, weights: bool = True) -> Iterator[Path]:
+    """A checkpoint's folder: itself, or a copy of those of its files that are read, which is removed afterwards."""
+    if store.is_local:
+        with store.as_local("") as local:
+            yield local
+        return
+    names = [name for name in store.sizes("") if name.endswith(folders.READ)]  # beside them may lie an optimizer's
+    is_safe = any(name.endswith(".safetensors") for name in names)
+    unread = (".bin",) * is_safe if weights else (".safetensors", ".bin")
+    with tempfile.TemporaryDirectory(prefix="lms-ray-") as copy:
+        store.download("", [name for name in names if not name.endswith(unread)], Path(copy))
+        yield Path(copy)
 
 
 def standard(experiment: Experiment, task: Task, dev: Corpus) -> Standard:
@@ -130,14 +168,15 @@ def standard(experiment: Experiment, task: Task, dev: Corpus) -> Standard:
         DataError: a dev example has a label that the checkpoint does not have.
     """
     finetune = experiment.finetune
-    with _first(experiment) as (first, store), store.as_local("") as local:
+    with _first(experiment) as first, _local(Store(first), weights=False) as local:
         config, tokenizer = folders.load_config(local), folders.load_tokenizer(local)
     encoder.check_length(finetune.max_length, encoder.longest(config, tokenizer))
     lacking = [name for name in task.special_tokens if name not in tokenizer.vocab]
     if lacking or (NONE in task.outputs(()) and NONE not in task.labels):
         raise ConfigError(
-            f"sweep.checkpoints: found {first} with labels {', '.join(task.labels)}; accepted for {experiment.task} "
-            f"are labels with {NONE} for none, and a tokenizer with {', '.join(task.special_tokens) or 'any sub-words'}"
+            f"sweep.checkpoints: found {without_credentials(first)} with labels {', '.join(task.labels)}; "
+            f"accepted for {experiment.task} are labels with {NONE} for none, and a tokenizer with "
+            f"{', '.join(task.special_tokens) or 'any sub-words'}"
         )
     text = tokenizer.backend_tokenizer.to_str()
     return Standard(
@@ -148,9 +187,7 @@ def standard(experiment: Experiment, task: Task, dev: Corpus) -> Standard:
         tokenizer=text,
         dev=task.windows(dev.examples, tokenizer, finetune.max_length, finetune.stride),
         # As in sweep.checkpoints, a folder stands for the checkpoints that it holds.
-        allow_pickled=folders.absolute(
-            spelling for pattern in experiment.allow_pickled for spelling in (pattern, f"{pattern.rstrip('/')}/*")
-        ),
+        allow_pickled=folders.absolute([*experiment.allow_pickled, *map(_all_in, experiment.allow_pickled)]),
         digest=content_hash(
             experiment.task, task.labels, _shared(config), text, dev.digest, finetune.max_length, finetune.stride
         ),
@@ -170,11 +207,12 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
 
     Raises:
         ValueError: it cannot be read or does not fit; says the difference.
+        AbsentError: it is not on this machine.
     """
     started = time.time()
-    store = Store(folder)
+    store = _opened(folder)
     signature = store.signature()
-    with store.as_local("") as local:
+    with _local(store) as local:
         found, wanted = _shared(folders.load_config(local)), _shared(standard.config)
         differing = [key for key in SHARED if found[key] != wanted[key]]
         if differing:
@@ -189,7 +227,7 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
         digest = _digest(local)
     statistics_ES = encode(model, standard.task, standard.dev, standard.experiment.encode).statistics_ES
     return {
-        "id": f"{Path(folder.partition('?')[0]).name}-{digest[:8]}",
+        "id": f"{PurePosixPath(store.file_system[1]).name}-{digest[:8]}",
         "path": without_credentials(folder),
         "digest": digest,
         "signature": signature,
@@ -200,6 +238,12 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
         "seconds": time.time() - started,
         "device": device,
     }
+
+
+def _all_in(folder: str) -> str:
+    """The pattern of what a folder holds; a URI without its options, as it is compared."""
+    plain = folder.partition("?")[0] if "://" in folder else folder
+    return f"{plain.rstrip('/')}/*"
 
 
 def _shared(config: PretrainedConfig) -> dict[str, Any]:

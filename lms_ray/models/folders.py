@@ -195,20 +195,23 @@ def _check_parts(folder: Path, weights: str) -> None:
 
 
 def absolute(patterns: Iterable[str]) -> tuple[str, ...]:
-    """Patterns of folders as they stand, and as seen from the root: what works in another working directory."""
+    """Patterns of folders as they stand, and as seen from the root (what works in another working directory).
+
+    URIs without keys and options, in which they do not differ from one another.
+    """
     return tuple(dict.fromkeys(spelling for pattern in patterns for spelling in (pattern, _from_root(pattern))))
 
 
 def is_named(name: str, patterns: Iterable[str]) -> bool:
     """Whether a pattern names a model: its hub name, or its folder, relative or absolute, with or without options."""
-    name = without_credentials(name)
-    spellings = (name, name.partition("?")[0]) if "://" in name else (name, _from_root(name))
     return any(
         spelling == pattern or fnmatchcase(spelling, pattern)
-        for pattern in map(without_credentials, absolute(patterns))
-        for spelling in spellings
+        for pattern in absolute(patterns)
+        for spelling in absolute([name])
     )
 
 
 def _from_root(path: str) -> str:
-    return path if "://" in path else os.path.abspath(path)  # noqa: PTH100  # Path.absolute keeps `..`
+    if "://" in path:
+        return without_credentials(path.partition("?")[0])
+    return os.path.abspath(path)  # noqa: PTH100  # Path.absolute keeps `..`

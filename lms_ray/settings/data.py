@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from lms_ray.settings.base import LocalPath, Model, PositiveInt, expanded, shown
+from lms_ray.settings.base import LocalPath, Model, PathOrUri, PositiveInt, expanded, shown
 
 Split = Literal["train", "dev", "test"]
 EVERY = "*"  # key that stands for all languages which are not named themselves
@@ -107,9 +107,10 @@ class Data(Model):
     format: str = "conllu"
     """How the examples are laid out: the name of a reader, of those that the task takes. `hub` is a Hugging Face data
     set, `toy` small artificial languages, generated on first use."""
-    root: LocalPath | None = None
-    """Folder below which `files` are; for `toy` it is generated and must be left out. A relative path starts in the
-    folder in which the command is run; `~` is the home directory."""
+    root: PathOrUri | None = None
+    """Folder below which `files` are, local to the driver or in an object store (`s3://bucket/ud`); for `toy` it is
+    generated and must be left out. A relative path starts in the folder in which the command is run; `~` is the home
+    directory."""
     files: Annotated[dict[str, Files], BeforeValidator(_for_every_language)] = Field(default_factory=dict)
     """Each language's files: a pattern with `{lang}`, `{split}` and wildcards that fit one file only, or one for each
     split. `*` is every language that is not named. `test.json[100:200]` takes records 100 to 199 of a file. For `ace`
@@ -127,9 +128,10 @@ class Data(Model):
     CrossRE's own task: which relation holds between two entities of which it is known that one does."""
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Decides which documents of `ace` are train, dev and test (80%, 10%, 10%)."""
-    text: LocalPath | None = None
-    """Unlabelled text, one sentence a line: a path with `{lang}` in it. None: the words of the dev sets. A relative
-    path starts in the folder in which the command is run; `~` is the home directory."""
+    text: PathOrUri | None = None
+    """Unlabelled text, one sentence a line: a path with `{lang}` in it, local to the driver or in an object store
+    (`s3://bucket/text/{lang}.txt`). None: the words of the dev sets. A relative path starts in the folder in which the
+    command is run; `~` is the home directory."""
     limit: Limit = Limit()
     """Use only the first examples of each split."""
 
@@ -148,7 +150,7 @@ class Data(Model):
         for key, formats in (("hub", ("hub",)), ("iob", ("iob", "hub"))):
             if getattr(self, key) and self.format not in formats:
                 raise ValueError(f"{key} is for format {' and '.join(formats)}, found {self.format}")
-        if self.text is not None and "{lang}" not in self.text:
+        if self.text is not None and "{lang}" not in self.text.partition("?")[0]:
             raise ValueError(
                 f"text has no {{lang}} in it, found {shown(self.text)}; accepted is a path like text/{{lang}}.txt"
             )
@@ -184,7 +186,9 @@ class Data(Model):
     def absolute(self) -> Self:
         """The same with absolute local paths, which workers in other folders find too."""
         update: dict[str, Any] = {
-            key: str(Path(value).absolute()) for key in ("root", "text") if (value := getattr(self, key)) is not None
+            key: str(Path(value).absolute())
+            for key in ("root", "text")
+            if (value := getattr(self, key)) is not None and "://" not in value
         }
         update["hub"] = {key: wanted.absolute() for key, wanted in self.hub.items()}
         return self.model_copy(update=update)

@@ -18,10 +18,13 @@ from lms_ray.models import brought
 from lms_ray.models import encoder as encoders
 from lms_ray.models.job import Job
 from lms_ray.settings.candidates import Sweep
-from lms_ray.settings.errors import ConfigError
+from lms_ray.settings.errors import AbsentError, ConfigError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
+from lms_ray.store import pool
 from lms_ray.store.files import Store
+from lms_ray.store.folder import Folder
+from object_storage import Roots
 
 JOB = Path(__file__).parents[2] / "jobs" / "ner-small.yaml"
 
@@ -76,6 +79,83 @@ def test_a_folder_and_a_pattern_name_checkpoints(experiment: Experiment):
     for nothing in (f"{folder}/none-*", f"{folder}/logs", f"{folder}/model-1/x"):
         with pytest.raises(ConfigError, match=r"found no folder with a config\.json at"):
             brought.find(nothing)
+
+
+def test_checkpoints_of_an_object_store_are_found_by_the_same_patterns(s3: Roots):
+    root = s3("runs")
+    for name in ("ner/best", "ner-1/best", "ner-2/best", "né r/best", "ner-3/last", "other"):
+        Folder(root).write_bytes(f"{name}/config.json", b"{}")
+    Folder(root).write_bytes("ner-4/best/model.safetensors", b"")
+    path, _, options = root.partition("?")
+
+    def found(pattern: str) -> list[str]:
+        uris = brought.find(f"{path}{pattern}?{options}")
+        assert all(Store(uri).exists("config.json") for uri in uris)
+        return [uri.removeprefix(path).removesuffix(f"?{options}") for uri in uris]
+
+    assert found("") == found("/") == ["/other"]
+    assert found("/*/best") == ["/ner/best", "/ner-1/best", "/ner-2/best", "/n%C3%A9%20r/best"]
+    assert found("/ner-[23]/*") == ["/ner-2/best", "/ner-3/last"]
+    assert found("/n%C3%A9%20r") == ["/n%C3%A9%20r/best"]
+    for nothing in ("/ner-4/*", "/nowhere"):
+        with pytest.raises(ConfigError, match=r"^sweep\.checkpoints: found no folder .* at 's3://bucket/\d+/runs/n"):
+            found(nothing)
+
+
+def test_a_checkpoint_in_an_object_store_is_as_good_as_on_a_disk(
+    experiment: Experiment, model: Path, s3: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Only the files that are read are fetched, and nothing is kept of the keys: later stages have them from today's
+    configuration."""
+    (model / "optimizer.pt").write_bytes(b"x")
+    (model / "checkpoint-500").mkdir()
+    (model / "checkpoint-500" / "config.json").write_text("{}")
+    spoiled.pickled(model)
+    root = s3("models")
+    Folder(root).upload(model, "model 3")
+    there = taking(experiment, root).model_copy(update={"allow_pickled": (Folder(root).where(),)})
+    assert job_of(there).task.labels == job_of(experiment).task.labels
+    fetched: list[str] = []
+    download = Folder.download
+
+    def noted(self: Folder, path: str, names: list[str], folder: Path) -> object:
+        fetched.extend(names)
+        return download(self, path, names, folder)
+
+    monkeypatch.setattr(Folder, "download", noted)
+    wanted = standard(there)
+    assert not any(name.endswith((".bin", ".safetensors")) for name in fetched)
+    fetched.clear()
+    record = brought.examine(wanted.folders[0], wanted, "cpu")
+    assert "pytorch_model.bin" in fetched
+    assert not any("optimizer" in name or "/" in name for name in fetched)
+    on_disk = taking(experiment, model.parent).model_copy(update={"allow_pickled": ("*",)})
+    local = brought.examine(str(model), standard(on_disk), "cpu")
+    assert (record["dev_score"], record["digest"]) == (local["dev_score"], local["digest"])
+    assert record["id"].startswith("model 3-")
+    assert record["path"].startswith(f"{Folder(root).where()}/model%203?")
+    assert "secret" not in json.dumps(record)
+    assert Store(wanted.folders[0]).signature() == record["signature"]
+    store = Store(str(tmp_path / "runs"))
+    store.commit(pool.unit(record["id"]), record, {})
+    with brought.folder_of(record["id"], store, there) as folder:
+        assert (folder / "pytorch_model.bin").read_bytes() == (model / "pytorch_model.bin").read_bytes()
+    assert not folder.exists()
+
+
+def test_a_folder_of_another_machine_is_named(experiment: Experiment, model: Path, tmp_path: Path):
+    wanted = standard(taking(experiment, model.parent))
+    record = brought.examine(str(model), wanted, "cpu")
+    store = Store(str(tmp_path / "runs"))
+    store.commit(pool.unit(record["id"]), record, {})
+    assert brought.missing_here([*wanted.folders, "s3://bucket/elsewhere"]) == []
+    shutil.rmtree(model)
+    assert brought.missing_here(wanted.folders) == [str(model)]
+    message = rf"^{model}: found no such folder on \S+; accepted is one that every node reaches, or one in an object"
+    with pytest.raises(AbsentError, match=message):
+        brought.examine(str(model), wanted, "cpu")
+    with pytest.raises(AbsentError, match=message), brought.folder_of(record["id"], store, experiment):
+        pass
 
 
 def test_its_labels_are_the_tasks(experiment: Experiment):

@@ -57,6 +57,8 @@ MISTAKES = [
     ("pos", ["encoder=toy"], "encoder: toy and data.format: toy go together, each was made for the other"),
     ("pos", ["data.text=/text/de.txt"],
      "data: text has no {lang} in it, found '/text/de.txt'; accepted is a path like text/{lang}.txt"),
+    ("pos", ["data.text=s3://k:s@b/de.txt?x={lang}"],
+     "data: text has no {lang} in it, found 's3://b/de.txt?x={lang}'; accepted is a path like text/{lang}.txt"),
     ("pos", ["data.limit.train=0"], "data.limit.train: found 0; input should be greater than or equal to 1"),
     ("re", ["data.unrelated=maybe"], "data.unrelated: found 'maybe'; input should be 'keep' or 'drop'"),
     ("re", ["data.split_seed=-1"], "data.split_seed: found -1; input should be greater than or equal to 0"),
@@ -173,7 +175,8 @@ def test_workers_in_other_folders_find_local_data(tmp_path, monkeypatch: pytest.
     data = Data(root="ud", files="x/{lang}", text="text/{lang}.txt").absolute()
     assert (data.root, data.text) == (f"{tmp_path}/ud", f"{tmp_path}/text/{{lang}}.txt")
     assert data.files == {"*": "x/{lang}"}
-    assert Data(root="/ud", files="x").absolute() == Data(root="/ud", files="x")
+    for root, text in (("/ud", None), ("s3://key:secret@bucket/ud?region=eu", "gs://bucket/{lang}.txt")):
+        assert Data(root=root, text=text, files="x").absolute() == Data(root=root, text=text, files="x")
     hub = {
         "*": {"path": "sets/{lang}"},
         "fr": {"path": "sets/de"},

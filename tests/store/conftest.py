@@ -26,12 +26,11 @@ def local(tmp_path: Path) -> Store:
     return Store(str(tmp_path / "runs" / "pos"))
 
 
-@pytest.fixture(params=["disk", "object store"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+@pytest.fixture(params=["local", "s3", "gcs"])
+def store(request: pytest.FixtureRequest) -> Store:
     """What each storage must do is tested with this one."""
-    if request.param == "disk":
-        return request.getfixturevalue("local")
-    return Store(request.getfixturevalue("object_store").uri(f"{tmp_path.name}/runs/pos"))
+    storage = request.getfixturevalue(request.param)
+    return storage if isinstance(storage, Store) else Store(storage("runs/pos"))
 
 
 @pytest.fixture

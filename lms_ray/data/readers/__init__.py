@@ -12,12 +12,12 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from functools import cache, cached_property
 from reprlib import repr as short
 from typing import Any
 
 from lms_ray.data import DataError
+from lms_ray.data.files import File, relative
 from lms_ray.settings.data import Data
 from lms_ray.settings.errors import ConfigError
 
@@ -32,32 +32,37 @@ class Place:
     data: Data
     language: str
     split: str
+    root: File | None
+    """The folder `data.root`, shared by all places; None where the data set is not below one."""
 
     @property
     def name(self) -> str:
         """`de-dev`."""
         return f"{self.language}-{self.split}"
 
-    @property
-    def path(self) -> Path:
+    @cached_property
+    def path(self) -> File:
         """The one file of the split; for some formats a folder.
 
         Raises:
             DataError: none or several fit, none is named, or a folder cannot be read.
+            StorageError: an object store does not answer, or forbids to look.
         """
-        source = self.data.where(self.language, self.split)
-        if source is None:
+        root, source = self.root, self.data.where(self.language, self.split)
+        if root is None or source is None:
             raise self.unnamed("files")
-        root = Path(self.data.root or "").absolute()
         accepted = f"accepted is exactly one for {self.name}"
         try:
-            found = sorted(root.glob(source.pattern))
+            found: list[File] = sorted(root.glob(source.pattern), key=str)
+            is_there = bool(found) or root.is_dir()
         except OSError as error:
             raise DataError(f"{root}/{short(source.pattern)}: {error.strerror or error}; {accepted}") from None
         except (ValueError, NotImplementedError) as error:  # what pathlib takes for no pattern
             raise DataError(f"data.files: found {short(source.pattern)}, {error}; {accepted}") from None
+        if not is_there:
+            raise DataError(f"data.root: found no folder {root}; accepted is the one that holds the files")
         if len(found) != 1:
-            names = ", ".join(str(path.relative_to(root)) for path in found[:SHOWN]) or "none"
+            names = ", ".join(str(relative(path, root)) for path in found[:SHOWN]) or "none"
             more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
             raise DataError(f"{root}/{source.pattern}: found {names}{more}; {accepted}")
         return found[0]

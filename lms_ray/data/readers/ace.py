@@ -16,13 +16,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
-from pathlib import Path
 from reprlib import repr as short
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from lms_ray.data import DataError, sentences
 from lms_ray.data.examples import Argument, Pair, Relation
+from lms_ray.data.files import File, fetch, relative
 from lms_ray.data.readers import Place, Records, reader
 from lms_ray.data.sentences import Span, Words, unescape
 from lms_ray.data.text import whole
@@ -33,7 +33,7 @@ _TAG = re.compile(r"<[^<>]+>")
 _SPACES = re.compile(r"\s+")
 
 
-def files(folder: Path, split: str, seed: int) -> list[Path]:
+def files(folder: File, split: str, seed: int) -> list[File]:
     """The .sgm and the .apf.xml of each document of a split, `train`, `dev` (a tenth, rounded) or `test` (as many).
 
     Where documents lie in folders named `adj`, only those are taken. A hash of seed and document name makes the order.
@@ -62,7 +62,7 @@ def _(place: Place) -> Records:
     return read_arguments(place.path, place.split, place.data.split_seed)
 
 
-def read_relations(folder: Path, split: str, seed: int) -> Records:
+def read_relations(folder: File, split: str, seed: int) -> Records:
     """Every ordered pair of entity mentions in a sentence, with the relations (`PHYS.Located`) from first to second.
 
     Raises:
@@ -71,7 +71,7 @@ def read_relations(folder: Path, split: str, seed: int) -> Records:
     return _read(folder, split, seed, _related)
 
 
-def read_arguments(folder: Path, split: str, seed: int) -> Records:
+def read_arguments(folder: File, split: str, seed: int) -> Records:
     """Every event mention's trigger with every entity mention in its sentence, and the mention's roles in the event.
 
     Raises:
@@ -98,7 +98,7 @@ class _Event:
 
 @dataclass(frozen=True)
 class _Document:
-    path: Path
+    path: File
     sentences: list[Span]
     words: list[Words]
     plain: list[tuple[str, ...]]
@@ -116,18 +116,18 @@ class _Document:
         return number if number >= 0 and span[1] <= self.sentences[number][1] else None
 
 
-def _documents(folder: Path) -> dict[str, tuple[Path, Path]]:
+def _documents(folder: File) -> dict[str, tuple[File, File]]:
     try:
         if not folder.is_dir():
             raise DataError(f"{folder}: found no such folder; accepted is a language's folder of ACE 2005")
         found = {path for path in folder.rglob("*") if path.name.endswith((".sgm", ".apf.xml"))}
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror or error}") from None
-    taken = {path for path in found if "adj" in path.relative_to(folder).parent.parts} or found
+    taken = {path for path in found if "adj" in relative(path, folder).parent.parts} or found
     if left_out := sum(path.name.endswith(".apf.xml") for path in found - taken):
         log.info("%s: left out %d .apf.xml outside of folders named adj", folder, left_out)
-    documents: dict[str, tuple[Path, Path]] = {}
-    for path in sorted(taken):
+    documents: dict[str, tuple[File, File]] = {}
+    for path in sorted(taken, key=str):
         name = path.name.removesuffix(".sgm").removesuffix(".apf.xml")
         both = path.with_name(f"{name}.sgm"), path.with_name(f"{name}.apf.xml")
         if missing := [other for other in both if other not in taken]:
@@ -140,9 +140,10 @@ def _documents(folder: Path) -> dict[str, tuple[Path, Path]]:
 
 
 def _read(
-    folder: Path, split: str, seed: int, pairs: Callable[[_Document, int, Counter[str]], Iterator[Pair]]
+    folder: File, split: str, seed: int, pairs: Callable[[_Document, int, Counter[str]], Iterator[Pair]]
 ) -> Records:
     paths = files(folder, split, seed)
+    fetch(paths)
     left_out: Counter[str] = Counter()
     examples: list[Pair] = []
     plain: list[tuple[str, ...]] = []
@@ -227,7 +228,7 @@ def _by_sentence(document: _Document) -> dict[int, list[_Mention]]:
     return mentions
 
 
-def _parse(sgm: Path, apf: Path) -> _Document:
+def _parse(sgm: File, apf: File) -> _Document:
     source = _Source(sgm)
     try:
         root = ElementTree.fromstring(_without_entities(apf))
@@ -282,7 +283,7 @@ def _parse(sgm: Path, apf: Path) -> _Document:
 class _Source:
     """The text of an .sgm file without its tags, where they were, and the part of it that is in <TEXT>."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: File):
         raw = whole(path)
         self.path = path
         self.text = _TAG.sub("", raw)
@@ -341,7 +342,7 @@ def _label(element: Element, where: str) -> str:
     return f"{kind}.{element.get('SUBTYPE')}" if element.get("SUBTYPE") else kind
 
 
-def _without_entities(apf: Path) -> str:
+def _without_entities(apf: File) -> str:
     """The text of a file that declares no entities of its own: a few of them can stand for gigabytes."""
     text = whole(apf)
     if "<!ENTITY" in text:

@@ -9,12 +9,12 @@ heads of all arguments of a sentence stand for them: each is a candidate for eve
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
 from lms_ray.data import DataError, jsonl
 from lms_ray.data.examples import Argument
+from lms_ray.data.files import File
 from lms_ray.data.readers import Place, Records, hub, reader
 
 
@@ -28,7 +28,7 @@ def _(rows: hub.Rows) -> Records:
     return _all_pairs(rows)
 
 
-def read(path: Path) -> Records:
+def read(path: File) -> Records:
     """Pairs of a file in its order, and the words of each record.
 
     Raises:

@@ -4,12 +4,12 @@ Words are the syntactic words: multi-word tokens (`3-4`) and empty nodes (`5.1`)
 """
 
 import logging
-from pathlib import Path
 
 from conllu.parser import ParseException, parse_id_value
 
 from lms_ray.data import DataError
 from lms_ray.data.examples import TaggedSentence
+from lms_ray.data.files import File
 from lms_ray.data.readers import Place, Records, hub, reader
 from lms_ray.data.text import blocks, sentence_id
 
@@ -49,7 +49,7 @@ def _(rows: hub.Rows) -> Records:
     return Records(sentences)
 
 
-def read(path: Path) -> list[TaggedSentence]:
+def read(path: File) -> list[TaggedSentence]:
     """Sentences of a file in its order.
 
     Raises:
@@ -61,7 +61,7 @@ def read(path: Path) -> list[TaggedSentence]:
     return sentences
 
 
-def _parse(path: Path, block: list[tuple[int, str]]) -> TaggedSentence:
+def _parse(path: File, block: list[tuple[int, str]]) -> TaggedSentence:
     first_line = block[0][0]
     if all(line.startswith("#") for _, line in block):
         raise DataError(f"{path}:{first_line}: found comments without a sentence")

@@ -12,11 +12,11 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Literal
 
 from lms_ray.data import DataError
 from lms_ray.data.examples import EntitySentence
+from lms_ray.data.files import File
 from lms_ray.data.readers import Place, Records, hub, reader
 from lms_ray.data.text import blocks, sentence_id
 
@@ -52,7 +52,7 @@ def _(rows: hub.Rows) -> Records:
 
 
 def read(
-    path: Path,
+    path: File,
     token: int = 0,
     tag: int = -1,
     comments: bool = False,

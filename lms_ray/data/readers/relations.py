@@ -14,12 +14,12 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
 from lms_ray.data import DataError, jsonl
 from lms_ray.data.examples import Relation
+from lms_ray.data.files import File
 from lms_ray.data.readers import Place, Records, hub, reader
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def _(rows: hub.Rows) -> Records:
     return _all_pairs(rows, rows.name)
 
 
-def read(path: Path) -> Records:
+def read(path: File) -> Records:
     """Pairs of a file in its order, and the words of each record.
 
     Raises:

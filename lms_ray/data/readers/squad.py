@@ -5,12 +5,12 @@ An offset counts Unicode code points. A parsed file has no lines, so a question'
 
 import logging
 import re
-from pathlib import Path
 from reprlib import repr as short
 from typing import Any, TypeVar
 
 from lms_ray.data import DataError, jsonl
 from lms_ray.data.examples import Answer, Question
+from lms_ray.data.files import File
 from lms_ray.data.readers import Place, Records, hub, reader
 from lms_ray.data.text import whole
 
@@ -54,7 +54,7 @@ def _(rows: hub.Rows) -> Records:
     return Records(questions)
 
 
-def read(path: Path, language: str) -> list[Question]:
+def read(path: File, language: str) -> list[Question]:
     """Questions of a file in its order; paragraphs are numbered from 0, the same text wherever it stands is one.
 
     Args:

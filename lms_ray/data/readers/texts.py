@@ -12,12 +12,12 @@ two tabs is the text. In `csv` quotes are those of Python's csv module, and a qu
 import csv
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from reprlib import repr as short
 from typing import Any
 
 from lms_ray.data import DataError, jsonl
 from lms_ray.data.examples import LabelledText
+from lms_ray.data.files import File
 from lms_ray.data.readers import Place, Records, hub, reader
 from lms_ray.data.text import numbered_lines
 from lms_ray.settings.base import shown
@@ -68,7 +68,7 @@ def _(rows: hub.Rows) -> Records:
     return Records(_examples(rows, rows.name))
 
 
-def read_tsv(path: Path, layout: Texts = USUAL_LAYOUT) -> list[LabelledText]:
+def read_tsv(path: File, layout: Texts = USUAL_LAYOUT) -> list[LabelledText]:
     """Texts of a file in its order; nothing is quoted.
 
     Raises:
@@ -80,7 +80,7 @@ def read_tsv(path: Path, layout: Texts = USUAL_LAYOUT) -> list[LabelledText]:
     return _examples(_of_table(lines, layout, path), str(path))
 
 
-def read_csv(path: Path, layout: Texts = USUAL_LAYOUT) -> list[LabelledText]:
+def read_csv(path: File, layout: Texts = USUAL_LAYOUT) -> list[LabelledText]:
     """Texts of a file in its order; quotes as Python's csv module takes them.
 
     Raises:
@@ -89,7 +89,7 @@ def read_csv(path: Path, layout: Texts = USUAL_LAYOUT) -> list[LabelledText]:
     return _examples(_of_table(_quoted(path, _delimiter(layout, ",", path)), layout, path), str(path))
 
 
-def read_jsonl(path: Path, layout: Texts = USUAL_LAYOUT) -> list[LabelledText]:
+def read_jsonl(path: File, layout: Texts = USUAL_LAYOUT) -> list[LabelledText]:
     """Texts of a file in its order, one object a line; keys that are not asked for are not read.
 
     Raises:
@@ -178,14 +178,14 @@ def _position(part: str, column: str | int, found: Sequence[str], where: str) ->
     return fitting[0]
 
 
-def _delimiter(layout: Texts, usual: str, path: Path) -> str:
+def _delimiter(layout: Texts, usual: str, path: File) -> str:
     delimiter = usual if layout.delimiter is None else layout.delimiter
     if delimiter in '"\r\n':
         raise DataError(f"{path}: found the delimiter {delimiter!r} in data.texts; accepted is any other character")
     return delimiter
 
 
-def _quoted(path: Path, delimiter: str) -> Cells:
+def _quoted(path: File, delimiter: str) -> Cells:
     """Rows of a CSV file, each with the line on which it begins."""
     parser = csv.reader((f"{line}\n" for _, line in numbered_lines(path)), delimiter=delimiter, strict=True)
     long = 0
@@ -204,7 +204,7 @@ def _quoted(path: Path, delimiter: str) -> Cells:
         log.info("%s: %d rows hold line breaks in quotes", path, long)
 
 
-def _of_table(rows: Cells, layout: Texts, path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _of_table(rows: Cells, layout: Texts, path: File) -> Iterator[tuple[str, dict[str, str]]]:
     where, cells = next(rows, ("", []))
     if not cells:
         raise DataError(f"{path}: found no text")

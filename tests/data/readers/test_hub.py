@@ -54,7 +54,7 @@ def records(gives: type, path: Path | str, split: str = "train", language: str =
     """What a split of a data set gives; `settings` are those of a data set (`data.hub`), and `iob`."""
     layout = settings.pop("iob", {})
     data = Data(format="hub", hub={"*": {"path": str(path), "splits": {"train": split}, **settings}}, iob={"*": layout})
-    return find("hub", gives)(Place(data, language, "train"))
+    return find("hub", gives)(Place(data, language, "train", None))
 
 
 def read(*arguments: Any, **settings: Any) -> list[Any]:

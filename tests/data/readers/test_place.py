@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from lms_ray.data import DataError
+from lms_ray.data import DataError, files
 from lms_ray.data.examples import EntitySentence, Question, Relation, TaggedSentence
+from lms_ray.data.files import File
 from lms_ray.data.readers import Place, find
 from lms_ray.settings.data import Data
+from lms_ray.store.folder import Folder
 
 FORMATS = [("conllu", TaggedSentence), ("iob", EntitySentence), ("squad", Question), ("jsonl", Relation)]
 
 
-def path(root: Path, files: object, language: str = "de", split: str = "dev") -> Path:
-    return Place(Data(root=str(root), files=files), language, split).path
+def path(root: File, files: object, language: str = "de", split: str = "dev") -> File:
+    return Place(Data(root=str(root), files=files), language, split, root).path
 
 
 def refusal(act: Callable[[], object]) -> str:
@@ -24,13 +26,15 @@ def refusal(act: Callable[[], object]) -> str:
     return str(refused.value)
 
 
-@pytest.fixture
-def touched(tmp_path: Path) -> Callable[..., Path]:
-    def touch(*names: str) -> Path:
+@pytest.fixture(params=["local", "s3", "gcs"])
+def touched(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., File]:
+    """Make empty files in a folder."""
+    place = str(tmp_path) if request.param == "local" else request.getfixturevalue(request.param)("data")
+
+    def touch(*names: str) -> File:
         for name in names:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
-        return tmp_path
+            Folder(place).write_bytes(name, b"")
+        return files.folder(place, "data.root")
 
     return touch
 
@@ -64,7 +68,9 @@ def test_no_file_or_several_are_refused_with_what_was_found(touched):
     assert refusal(lambda: path(root, files, "fr", "test")) == (
         f"{root}/UD_*/fr_*-ud-test.conllu: found none; accepted is exactly one for fr-test"
     )
-    assert "found none; accepted is exactly one for de-dev" in refusal(lambda: path(root / "nowhere", "{lang}"))
+    assert refusal(lambda: path(root / "nowhere", "{lang}")) == (
+        f"data.root: found no folder {root}/nowhere; accepted is the one that holds the files"
+    )
     assert "found many/0, many/1, many/2, many/3, many/4 and 4 more; " in refusal(lambda: path(root, "many/*"))
 
 
@@ -76,7 +82,7 @@ def test_no_file_or_several_are_refused_with_what_was_found(touched):
 @pytest.mark.parametrize(("format_name", "gives"), [FORMATS[0], ("ace", Relation)], ids=["file", "folder"])
 def test_a_pattern_that_no_file_can_have_is_refused(tmp_path: Path, format_name: str, gives: type, files: str):
     (tmp_path / "loop").symlink_to("loop")
-    place = Place(Data(format=format_name, root=str(tmp_path), files=files), "de", "dev")
+    place = Place(Data(format=format_name, root=str(tmp_path), files=files), "de", "dev", tmp_path)
     message = refusal(lambda: find(format_name, gives)(place))
     assert "\n" not in message and len(message) < len(str(tmp_path)) + 500, message
 
@@ -97,7 +103,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, format_name: str, gives: typ
         (tmp_path / "other").symlink_to("de")
     message = refusal(
         lambda: find(format_name, gives)(
-            Place(Data(format=format_name, root=str(tmp_path), files="{lang}"), "de", "dev")
+            Place(Data(format=format_name, root=str(tmp_path), files="{lang}"), "de", "dev", tmp_path)
         )
     )
     assert message.startswith(f"{path}: ") and (complaint in message or kind == "loop"), message
@@ -113,5 +119,5 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch, form
 
     monkeypatch.setattr(Path, "open", refuse)
     data = Data(format=format_name, root=str(tmp_path), files="{lang}")
-    message = refusal(lambda: find(format_name, gives)(Place(data, "de", "dev")))
+    message = refusal(lambda: find(format_name, gives)(Place(data, "de", "dev", tmp_path)))
     assert message == f"{tmp_path}/de: cannot be read: Permission denied"

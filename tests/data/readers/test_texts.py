@@ -173,7 +173,7 @@ def test_each_language_has_its_layout(tmp_path: Path):
     (tmp_path / "en.tsv").write_text("text\tlabel\na\tx\n")
     layouts = {"de": {"columns": {"text": 0, "label": 1}, "header": False}}
     data = Data(format="tsv", root=str(tmp_path), files="{lang}.tsv", texts=layouts)
-    found = [find("tsv", LabelledText)(Place(data, language, "dev")).examples for language in ("de", "en")]
+    found = [find("tsv", LabelledText)(Place(data, language, "dev", tmp_path)).examples for language in ("de", "en")]
     assert found == [[LabelledText("a", None, "x")]] * 2
 
 
@@ -202,7 +202,7 @@ HUB = {
 @pytest.mark.parametrize("name", list(HUB))
 def test_data_sets_of_the_hub(tmp_path: Path, name: str):
     columns, labels, named = HUB[name]
-    place = Place(data_set(tmp_path, columns, labels, **named), "de", "dev")
+    place = Place(data_set(tmp_path, columns, labels, **named), "de", "dev", None)
     pairs = ["c", "d"] if name in ("PAWS-X", "XNLI") else [None, None]
     ids = ["5", "6"] if columns.keys() & {"id", "index_id"} else ["", ""]
     assert find("hub", LabelledText)(place).examples == [
@@ -212,7 +212,7 @@ def test_data_sets_of_the_hub(tmp_path: Path, name: str):
 
 
 def test_numbers_that_nobody_named_are_no_labels(tmp_path: Path):
-    place = Place(data_set(tmp_path, {"text": ["a", "b"], "label": [0, 1]}, None), "de", "dev")
+    place = Place(data_set(tmp_path, {"text": ["a", "b"], "label": [0, 1]}, None), "de", "dev", None)
     with pytest.raises(DataError, match=r"validation, row 0: found label 0, a number without a name; accepted is a na"):
         find("hub", LabelledText)(place)
 
