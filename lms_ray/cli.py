@@ -134,7 +134,8 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
             stack.enter_context(connect(experiment.cluster, **resources))
             signal.signal(signal.SIGTERM, _stop)  # Ray has taken it over
             if not is_local(experiment.cluster):
-                stack.enter_context(watched(store))
+                are_read = experiment.sweep.checkpoints and READING & set(stages)
+                stack.enter_context(watched(store, job.standard.folders if are_read else ()))
             store.write_json(identity.PROVENANCE, provenance.collect(ray.cluster_resources()))
         if stages != ("report",):
             store.write_bytes(identity.CONFIGURATION, to_yaml(experiment.absolute()).encode())

@@ -45,7 +45,7 @@ class Nodes:
 
     Args:
         store: the experiment's folder, into which each node writes `nodes/<id>.json`.
-        folders: local folders that the workers will read, on every node.
+        folders: what the workers will read beside the storage, on every node.
     """
 
     def __init__(self, store: Store, folders: Sequence[str] = ()):
@@ -124,7 +124,7 @@ def watched(store: Store, folders: Sequence[str] = ()) -> Iterator[None]:
 
     Args:
         store: the experiment's folder, held by this driver.
-        folders: local folders that the workers will read, on every node.
+        folders: what the workers will read beside the storage, on every node.
 
     Raises:
         ClusterError: a node cannot do the work; the block is interrupted.
@@ -175,7 +175,6 @@ def _question() -> Callable[..., str | None]:
     def question(root: str, path: str, token: str, packages: dict[str, str], folders: list[str]) -> str | None:
         import socket
         from importlib import metadata
-        from pathlib import Path
 
         import ray
 
@@ -198,9 +197,11 @@ def _question() -> Callable[..., str | None]:
                 f"has {', '.join(lacking)}; accepted are the driver's packages: from an image that has them, or by "
                 "`ray job submit --working-dir . --runtime-env clusters/runtime-env.yaml`"
             )
-        for folder in folders:
-            if not Path(folder).is_dir():
-                return f"has no folder {folder}; accepted is one that all nodes share, or an object store"
+        if folders:
+            from lms_ray.models import brought
+
+            if missing := brought.missing_here(folders):
+                return f"has no folder {missing[0]}; accepted is one that all nodes share, or an object store"
         context = ray.get_runtime_context()
         said = {"host": socket.gethostname(), "labels": context.get_node_labels(), "token": token}
         try:
