@@ -4,7 +4,7 @@
     lms-ray features|ranking|selection|report [CONFIG] [key=value ...]     one stage again
     lms-ray plan [CONFIG] [key=value ...]      what would run, with every check that needs no cluster; writes nothing
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
-    lms-ray status PATH                        progress of an experiment, from its folder alone
+    lms-ray status PATH [--watch]              progress, cost and how to go on, from an experiment's folder alone
 
 CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lms_ray.sweep` is `lms-ray sweep`.
 """
@@ -13,6 +13,7 @@ import argparse
 import logging
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -82,9 +83,12 @@ def _stop(*_: Any) -> None:
 def _do(verb: str, arguments: argparse.Namespace) -> None:
     """Run one verb; slow imports come after the configuration has been accepted."""
     if verb == "status":
-        from lms_ray.store.status import show
+        from lms_ray.pages.status import show_status, watch
 
-        show(arguments.path)
+        if arguments.watch is None:
+            show_status(arguments.path, arguments.candidates)
+        else:
+            watch(arguments.path, arguments.watch, arguments.candidates)
         return
     words = [arguments.config, *arguments.overrides] if arguments.config else []
     config = words.pop(0) if words and "=" not in words[0] else None
@@ -96,7 +100,7 @@ def _do(verb: str, arguments: argparse.Namespace) -> None:
     elif verb == "plan":
         from lms_ray.pages.plan import show_plan
 
-        show_plan(experiment)
+        show_plan(experiment, arguments.like)
     elif verb == "sweep" and not arguments.only:
         run(experiment, tuple(STAGES))
     else:
@@ -159,11 +163,33 @@ def _parser(stage: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lms-ray {lms_ray.__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb, purpose in (STAGES | LOOKING).items():
-        _with_configuration(verbs.add_parser(verb, help=purpose, description=f"{purpose}."), only=verb == "sweep")
-    purpose = "progress of an experiment, from its folder alone"
+        of_verb = verbs.add_parser(verb, help=purpose, description=f"{purpose}.")
+        _with_configuration(of_verb, only=verb == "sweep")
+        if verb == "plan":
+            of_verb.add_argument("--like", metavar="PATH", help="take measured times from this experiment's folder")
+    purpose = "progress, cost and how to go on, from an experiment's folder alone"
     status = verbs.add_parser("status", help=purpose, description=f"{purpose}.")
     status.add_argument("path", metavar="PATH", help="folder of an experiment, local path or URI")
+    status.add_argument("--candidates", action="store_true", help="list each candidate, however many they are")
+    status.add_argument(
+        "--watch",
+        nargs="?",
+        type=_seconds,
+        const=10.0,
+        metavar="SECONDS",
+        help="look again every 10 s, until it is done",
+    )
     return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"found {text!r}; accepted is a number of seconds above 0")
+    return seconds
 
 
 def _with_configuration(parser: argparse.ArgumentParser, only: bool) -> argparse.ArgumentParser:

@@ -23,6 +23,7 @@ import ray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.cluster.connecting import asked, fitting, use
+from lms_ray.cluster.machine import this_machine
 from lms_ray.data.corpora import Corpus, Text
 from lms_ray.models import brought, folders
 from lms_ray.models.encode import Encoded, encode
@@ -33,6 +34,7 @@ from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
 from lms_ray.settings.models import FineTune
 from lms_ray.store import encodings, lineage, pool
+from lms_ray.store.attempts import Use
 from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
@@ -58,7 +60,7 @@ class Result:
     candidate: str
     shard: int
     encoded: Encoded
-    seconds: float
+    use: Use
 
 
 def run(job: Job) -> None:
@@ -94,8 +96,9 @@ def run(job: Job) -> None:
         for index in work[result.candidate]:
             parts[shards[index].corpus].append(of_shard[index].encoded)
         fresh = {name: _whole(of_corpus) for name, of_corpus in parts.items()}
-        seconds = sum(part.seconds for part in of_shard.values())
-        encodings.write(store, result.candidate, fresh, task.statistics, digests, seconds)
+        uses = [part.use for part in of_shard.values()]
+        seconds = sum(use.seconds for use in uses)
+        encodings.write(store, result.candidate, fresh, task.statistics, digests, seconds, uses)
         done += 1
         progress.show(done)
 
@@ -199,7 +202,7 @@ def _stream(
             for row in batch.to_pylist():
                 statistics_ES = np.asarray(row["statistics"]).reshape(row["examples"], -1)
                 encoded = Encoded(np.asarray(row["cls_sum"]), statistics_ES)
-                yield Result(row["candidate"], row["shard"], encoded, row["seconds"])
+                yield Result(row["candidate"], row["shard"], encoded, Use.model_validate_json(row["use"]))
     except ray.exceptions.RayTaskError:  # Ray Data hides what an actor raised
         for candidate in work:
             if store.done(pool.unit(candidate)) is None:  # an actor found it broken
@@ -224,19 +227,20 @@ class EncodingActor:
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Encode one row: a candidate and the numbers of its shards."""
         (row,) = batch.to_pylist()
-        device = use(self.experiment.encode.resources)
+        resources = self.experiment.encode.resources
+        device, machine = use(resources), this_machine(resources)
         model = self._model(row["candidate"], device)
         for shard in row["shards"]:
             windows = ray.get(self.windows[shard])
             with self.computing:
                 started = time.monotonic()
                 encoded = encode(model, self.task, windows, self.experiment.encode)
-                seconds = time.monotonic() - started
+                took = Use(machine=machine, seconds=time.monotonic() - started, work=encoded.examples)
             yield pa.table(
                 {
                     "candidate": [row["candidate"]],
                     "shard": [shard],
-                    "seconds": [seconds],
+                    "use": [took.model_dump_json()],
                     "examples": [encoded.examples],
                     "cls_sum": [encoded.cls_sum_H],
                     "statistics": [encoded.statistics_ES.ravel()],

@@ -21,6 +21,7 @@ from lms_ray import tasks
 from lms_ray.choosing.grid import Material, Point, choose, fit_point, points, targets_by_pivots
 from lms_ray.choosing.split import divide
 from lms_ray.cluster.connecting import asked, calling, is_local, use
+from lms_ray.cluster.machine import this_machine
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
@@ -28,6 +29,7 @@ from lms_ray.settings import languages
 from lms_ray.settings.errors import RankingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import encodings, lineage, pool, rankings
+from lms_ray.store.attempts import Use
 from lms_ray.store.files import DONE, Store
 
 
@@ -137,7 +139,7 @@ def _worker(config: dict[str, Any]) -> None:
     """One Ray Train worker: every n-th grid point that is not done."""
     store, context = config["store"], ray.train.get_context()
     material: Material = ray.get(config["material"])
-    device = use(config["resources"])
+    device, machine = use(config["resources"]), this_machine(config["resources"])
     for point, targets in config["work"][context.get_world_rank() :: context.get_world_size()]:
         unit = f"{config['folder']}/{point.name}"
         if store.done(unit):
@@ -149,7 +151,9 @@ def _worker(config: dict[str, Any]) -> None:
             for target, score_C in fitted.scores.items()
         ]
         scores = store.write_table(f"{unit}/{rankings.SCORES}", pa.concat_tables(tables))
-        store.commit(unit, fitted.record, {rankings.WEIGHTS: weights, rankings.SCORES: scores})
+        uses = [Use(machine=machine, seconds=fitted.record["seconds"], work=1).model_dump()]
+        files = {rankings.WEIGHTS: weights, rankings.SCORES: scores}
+        store.commit(unit, {**fitted.record, "uses": uses}, files)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from ray.tune.logger import JsonLoggerCallback
 
 from lms_ray.cluster import examining, search
 from lms_ray.cluster.connecting import use
+from lms_ray.cluster.machine import this_machine
 from lms_ray.models import candidates
 from lms_ray.models.candidates import Recipe
 from lms_ray.models.job import Job
@@ -29,7 +30,7 @@ from lms_ray.settings.choosing import MetaSplit
 from lms_ray.settings.errors import SweepError
 from lms_ray.settings.hashing import seed_for
 from lms_ray.settings.uris import without_credentials
-from lms_ray.store import lineage, pool
+from lms_ray.store import attempts, lineage, pool
 from lms_ray.store.files import Store
 
 log = logging.getLogger(__name__)
@@ -174,6 +175,7 @@ class Trial(tune.Trainable):
         """Take over what all candidates share, once for each actor."""
         self.recipe = recipe
         self.device = use(recipe.experiment.sweep.resources)
+        self.machine = this_machine(recipe.experiment.sweep.resources)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -182,14 +184,17 @@ class Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Fine-tune the candidate to its end; the reason of a failure is kept beside it."""
+        """Fine-tune the candidate to its end; what it took, and the reason of a failure, are kept beside it."""
+        store, unit = self.recipe.store, pool.unit(self.recipe.id(self.candidate))
+        examples = self.recipe.train.examples
         try:
-            with noting(Notes()) as notes:
-                record = candidates.fine_tune(self.candidate, self.recipe, self.device)
+            with (
+                noting(Notes()) as notes,
+                attempts.recorded(store, unit, self.machine, examples, self.candidate.epochs) as attempt,
+            ):
+                record = candidates.fine_tune(self.candidate, self.recipe, self.device, attempt.tell)
         except Exception:
-            unit = pool.unit(self.recipe.id(self.candidate))
-            reason = without_credentials(traceback.format_exc())
-            self.recipe.store.write_bytes(f"{unit}/ERROR.txt", reason.encode())
+            store.write_bytes(f"{unit}/{pool.ERROR}", without_credentials(traceback.format_exc()).encode())
             raise
         return {"dev_score": record["dev_score"], "record": record, "notes": notes.lines, "done": True}
 

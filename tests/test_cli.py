@@ -38,7 +38,7 @@ def lms_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
         (["plan", "nothing.yaml"], "CONFIG: found no file 'nothing.yaml'"),
         (["plan", str(JOBS / "ner-small.yaml"), "data.root=/no/such/folder"], "/no/such/folder/wikiann/"),
         (["report", "storage=elsewhere"], "not there yet; run `python -m lms_ray.sweep` first"),
-        (["status", "elsewhere"], "PATH: found no experiment.yaml in elsewhere"),
+        (["status", "elsewhere"], "PATH: found no experiment.yaml in "),
     ],
 )
 def test_what_is_wrong_is_one_line(lms_ray, capsys: pytest.CaptureFixture, arguments: list[str], said: str):

@@ -7,6 +7,7 @@ once the model is whole. Whoever runs `fine_tune` again on it goes on from there
 import logging
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -84,8 +85,17 @@ def prepare(job: Job) -> Recipe:
     )
 
 
-def fine_tune(candidate: Candidate, recipe: Recipe, device: str) -> dict[str, Any]:
+def fine_tune(
+    candidate: Candidate, recipe: Recipe, device: str, tell: Callable[[int, bool], None] = lambda epochs, saved: None
+) -> dict[str, Any]:
     """Train a candidate from its last saved epoch to its end, and commit it.
+
+    Args:
+        candidate: its setting.
+        recipe: what it shares with the others.
+        device: `cpu` or `cuda`.
+        tell: hears how many epochs are done, and whether that state is in the storage: of the state that it begins
+            with, of each epoch's end, and of each state that is saved.
 
     Returns:
         The candidate's record.
@@ -100,10 +110,13 @@ def fine_tune(candidate: Candidate, recipe: Recipe, device: str) -> dict[str, An
         torch.cuda.empty_cache()  # the last candidate of this process is gone; give its memory back first
     tuner = _begin(candidate, recipe, store, resume, device)
     resumed_from = tuner.epoch
+    tell(tuner.epoch, True)
     while not tuner.is_finished:
         tuner.train_epoch()
+        tell(tuner.epoch, False)
         if not tuner.is_finished:
             store.write_bytes(resume, tuner.state())
+            tell(tuner.epoch, True)
     with tempfile.TemporaryDirectory(prefix="lms-ray-model-") as folder:
         tuner.save_model(Path(folder))
         files = store.upload(Path(folder), unit)

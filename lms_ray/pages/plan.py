@@ -1,24 +1,58 @@
-"""What an experiment would do, counted before anything runs."""
+"""What an experiment would do and cost, before anything runs."""
 
 import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, median
 
-import torch
 from tabulate import tabulate
 
 from lms_ray.data import toy
 from lms_ray.models import pretrain
-from lms_ray.models.encoder import load_config
 from lms_ray.models.job import Job
-from lms_ray.settings.candidates import grid
+from lms_ray.models.work import Stage, Work
+from lms_ray.pages.cost import NO_PRICE, Prices, hours, money, unit_of, units_of
+from lms_ray.pages.progress import span
+from lms_ray.pages.terminal import readable, show
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.uris import without_credentials
-from lms_ray.store import identity
+from lms_ray.settings.resources import Cluster, Resources
+from lms_ray.store import identity, status
+from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 
+ASSUMED = {"GPU": 8.0, "core": 0.01}  # 10^12 operations a second, see settings.resources.Cluster
+Average = Callable[[Sequence[float]], float]
+STATE_BYTES = 12  # of a parameter: the weight and both moments, float32
 
-def show_plan(experiment: Experiment) -> None:
-    """Print the amounts of work and storage, after every check of the job that needs no cluster; writes nothing.
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stage will take."""
+
+    stage: str
+    work: str
+    resources: Resources
+    hours: float
+    """Of one GPU or core."""
+    source: str
+    """Where the hours come from."""
+    workers: int | None
+    """How many may work at once; None where the configuration does not say."""
+
+    @property
+    def wall(self) -> float | None:
+        """Seconds from its begin to its end, with all workers at work."""
+        return None if self.workers is None else 3600 * self.hours / units_of(self.resources) / self.workers
+
+
+def show_plan(experiment: Experiment, like: str | None = None) -> None:
+    """Print the amounts of work, storage, time and money, after every check that needs no cluster; writes nothing.
+
+    Args:
+        experiment: what is planned.
+        like: folder of another experiment whose measured times are taken; None is its own, as far as it has any.
 
     Raises:
         ConfigError, DataError: a setting, a file, the encoder or a checkpoint is not what is accepted.
@@ -27,50 +61,151 @@ def show_plan(experiment: Experiment) -> None:
     identity.require_same(experiment, store)
     on_files = pretrain.materialise(experiment, make=False)
     if experiment.data.format != "toy":
-        _show(Job(on_files, store))
+        _show(Job(on_files, store), like)
         return
     sizes, untrained = toy.Sizes(text=100), pretrain.Settings(steps=0)
     with tempfile.TemporaryDirectory(prefix="lms-ray-plan-") as folder:  # the sets of the job; an encoder of its shape
         root, encoder = pretrain.prepare(Path(folder), experiment.languages, experiment.seed, sizes, untrained)
-        _show(Job(pretrain.on_toy_files(on_files, root, encoder), store))
+        _show(Job(pretrain.on_toy_files(on_files, root, encoder), store), like)
 
 
-def _show(job: Job) -> None:
+def _show(job: Job, like: str | None) -> None:
     job.check()
-    experiment, corpora = job.experiment, job.corpora
-    folders = job.standard.folders if experiment.sweep.checkpoints else ()
-    config = job.standard.config if folders else load_config(experiment.encoder)
-    count = len(folders) or experiment.number_of_candidates
+    work = Work(job)
+    amounts = [(name, readable(text)) for name, text in _amounts(work)]
+    estimates = _estimates(work, like)
+    show(tabulate(amounts, tablefmt="plain", disable_numparse=True))
+    show("\n" + "\n".join(_costs(estimates, Prices.of(job.experiment))))
+
+
+def _amounts(work: Work) -> list[tuple[str, str]]:
+    job, corpora = work.job, work.job.corpora
+    experiment, epochs = job.experiment, sum(work.epochs)
     train = sum(len(corpus) for corpus in corpora.training)
     examples, lines = (sum(len(corpus) for corpus in some) for some in (corpora.labelled, corpora.texts))
-    with torch.device("meta"):
-        parameters = job.task.build(config).num_parameters()
-    size = parameters * (2 if experiment.finetune.save_dtype == "bfloat16" else 4)
-    ranker = experiment.ranker
-    pivot_sets = len({experiment.pivots_for(target) for target in experiment.targets})
-    rows = [
-        ("candidates", f"{count:,}"),
-        ("fine-tuning, examples", _passes(train, [candidate.epochs for candidate in grid(experiment.sweep)])),
+    parameters, dtype = work.model.num_parameters(), experiment.finetune.save_dtype
+    size = parameters * (2 if dtype == "bfloat16" else 4)
+    saves, state = _saves(work.epochs), parameters * STATE_BYTES
+    is_searched = experiment.sweep.search == "optuna"
+    return [
+        ("candidates", f"{work.candidates:,}"),
+        ("epochs", f"{'about ' * is_searched}{epochs:,.0f}" if epochs else "none, checkpoints are brought"),
+        ("fine-tuning, examples", f"{train * epochs:,.0f} ({train:,} each epoch)" if epochs else "none"),
         (
             "encoding, examples",
-            f"{count * examples:,} ({len(corpora.labelled)} corpora, {examples:,} examples each candidate)",
+            f"{work.candidates * examples:,} ({len(corpora.labelled)} corpora, {examples:,} examples each candidate)",
         ),
         (
             "unlabelled sentences",
-            f"{count * lines:,} ({len(corpora.texts)} texts)" if corpora.texts else "the dev sets' words",
+            f"{work.candidates * lines:,} ({len(corpora.texts)} texts)" if corpora.texts else "the dev sets' words",
         ),
-        ("rankers", f"{pivot_sets * len(ranker.batch_size) * len(ranker.learning_rate) * ranker.seeds:,}"),
+        ("forward passes", f"{work.features.amount:,.0f}"),
+        ("rankers", f"{work.ranking.amount:,.0f}"),
+        ("checkpoint", f"{_bytes(size)} ({parameters / 1e6:,.1f} M parameters, {dtype})"),
+        ("all checkpoints", _bytes(work.candidates * size) if epochs else "none, they stay where they are"),
         (
-            "checkpoint",
-            f"{size / 1e6:,.0f} MB ({parameters / 1e6:,.1f} M parameters, {experiment.finetune.save_dtype})",
+            "resume states",
+            f"{_bytes(saves * state)} written ({saves:,.0f} of {_bytes(state)} each)" if saves else "none",
         ),
-        ("all checkpoints", f"{count * size / 1e9:,.1f} GB" if not folders else "none, they stay where they are"),
-        ("folder", without_credentials(experiment.folder)),
+        ("folder", job.store.where()),
     ]
-    print(tabulate(rows, tablefmt="plain", disable_numparse=True))
 
 
-def _passes(train: int, epochs: list[int]) -> str:
-    if not train:
-        return "none, checkpoints are brought"
-    return f"{train * sum(epochs):,}" if epochs else f"{train:,} x epochs of each candidate"
+def _saves(epochs: Sequence[float]) -> float:
+    """Epochs after which a candidate's state is saved: all but its last one."""
+    return sum(each - 1 for each in epochs)
+
+
+def _estimates(work: Work, like: str | None) -> list[Estimate]:
+    experiment, store = work.job.experiment, Store(like) if like else work.job.store
+    uses = status.read(store).uses if like or store.exists(identity.CONFIGURATION) else {}
+    stages: dict[str, tuple[Stage, Resources, str, Average]] = {
+        "sweep": (work.sweep, experiment.sweep.resources, "examples", median),
+        "features": (work.features, experiment.encode.resources, "examples", median),
+        "ranking": (work.ranking, experiment.ranker.resources, "rankers", fmean),  # small batches take far longer
+    }
+    return [
+        Estimate(
+            name,
+            f"{stage.amount:,.0f} {noun}",
+            resources,
+            *_time(stage, resources, average, uses.get(name, ()), experiment.cluster),
+            _workers(resources, experiment.cluster),
+        )
+        for name, (stage, resources, noun, average) in stages.items()
+    ]
+
+
+def _time(
+    stage: Stage, resources: Resources, average: Average, uses: Sequence[Use], cluster: Cluster
+) -> tuple[float, str]:
+    """Hours of one GPU or core, and where they come from.
+
+    Measured are uses of machines that ended well, on the kind of which there are most.
+    """
+    unit = unit_of(resources)
+    good = [use for use in uses if use.work and not use.lost and not use.failed and use.machine.unit == unit]
+    if not good:
+        tflops = cluster.assumed_tflops or ASSUMED[unit]
+        source = f"assumed: cluster.assumed_tflops={tflops:g} of one {unit}"
+        return stage.operations / (tflops * 1e12) / 3600, source
+    ((accelerator, count),) = Counter(use.machine.accelerator for use in good).most_common(1)
+    each = [use.seconds * use.machine.units / use.work for use in good if use.machine.accelerator == accelerator]
+    source = f"measured: {'mean' if average is fmean else 'median'} of {count:,} on {accelerator or 'CPU'}"
+    return stage.amount * average(each) / 3600, source
+
+
+def _workers(resources: Resources, cluster: Cluster) -> int | None:
+    if cluster.cpus and not cluster.address and not resources.gpus:
+        fits = max(1, int(cluster.cpus / resources.cpus))
+        return min(fits, resources.workers or fits)
+    return resources.workers
+
+
+def _costs(estimates: Sequence[Estimate], prices: Prices) -> list[str]:
+    """The table of time and money, and what it leaves open."""
+    markets = list(prices.by_market)
+    rows = [
+        [
+            estimate.stage,
+            estimate.work,
+            f"{hours(estimate.hours)} {unit_of(estimate.resources)}-hours",
+            "-" if estimate.wall is None else f"{span(estimate.wall)} with {estimate.workers:,} workers",
+            *(money(_price(estimate, market, prices)) for market in markets),
+            estimate.source,
+        ]
+        for estimate in estimates
+    ]
+    totals = [sum(_price(estimate, market, prices) or 0.0 for estimate in estimates) for market in markets]
+    walls = [estimate.wall for estimate in estimates if estimate.wall is not None]
+    wall = span(sum(walls)) if len(walls) == len(estimates) else "-"
+    rows.append(["in all", "", _in_all(estimates), wall, *map(money, totals), ""])
+    header = ["", "work", "time", "wall time", *(f"all {market}" for market in markets), "time is"]
+    lines = tabulate(rows, header, tablefmt="plain", disable_numparse=True).splitlines()
+    if len(walls) < len(estimates):
+        lines.append("no wall time: set the workers of sweep.resources, encode.resources and ranker.resources")
+    if not markets:
+        lines.append(NO_PRICE)
+    return lines
+
+
+def _in_all(estimates: Sequence[Estimate]) -> str:
+    of_unit: dict[str, float] = {}
+    for estimate in estimates:
+        unit = unit_of(estimate.resources)
+        of_unit[unit] = of_unit.get(unit, 0.0) + estimate.hours
+    return ", ".join(f"{hours(total)} {unit}-hours" for unit, total in of_unit.items())
+
+
+def _price(estimate: Estimate, market: str, prices: Prices) -> float | None:
+    price = prices(unit_of(estimate.resources), market)
+    return None if price is None else price * estimate.hours
+
+
+def _bytes(count: float) -> str:
+    """Bytes in the unit that leaves one to three digits before the point."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} TB"

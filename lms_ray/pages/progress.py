@@ -82,11 +82,12 @@ class Progress:
         fresh = done - self.before
         if fresh:
             rate = fresh / (now - self.started)
-            line += f", {rate * 3600:.0f} {self.unit}/h, {_span((self.total - done - failed) / rate)} left"
+            line += f", {rate * 3600:.0f} {self.unit}/h, {span((self.total - done - failed) / rate)} left"
         print(line, flush=True)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A length of time in words."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60

@@ -127,6 +127,12 @@ class Experiment(Model):
         return self.sweep.candidates or len(grid(self.sweep))
 
     @property
+    def number_of_rankers(self) -> int:
+        """How many rankers are fitted: a grid for each set of pivots."""
+        pivot_sets = {self.pivots_for(target) for target in self.targets}
+        return len(pivot_sets) * len(self.ranker.batch_size) * len(self.ranker.learning_rate) * self.ranker.seeds
+
+    @property
     def folder(self) -> str:
         """The experiment's folder, local path or URI."""
         path, question, options = self.storage.partition("?")  # s3://bucket/runs?endpoint_override=...

@@ -1,10 +1,12 @@
 """The part of the configuration that says on which machines the work runs, and what it takes there."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from lms_ray.settings.base import Model, PositiveFloat, PositiveInt
+
+Market = Literal["spot", "on-demand"]
 
 
 class Resources(Model):
@@ -32,3 +34,11 @@ class Cluster(Model):
     """A running cluster (`auto`, or host:port). None: the one that RAY_ADDRESS names, else a local one is started."""
     cpus: PositiveInt | None = None
     """CPU cores of a local Ray. None: all of the machine's."""
+    prices: dict[Market, PositiveFloat] = Field(default_factory=dict)
+    """Price of an hour of one GPU by the market that its node is labelled with (`ray.io/market-type`), such as
+    `{spot: 0.4, on-demand: 1.2}`; of one core where no stage takes a GPU. For `plan` and `status` only; no result
+    depends on it. The currency is yours."""
+    assumed_tflops: PositiveFloat | None = None
+    """What `plan` assumes that one GPU does, or one core where a stage takes none, in 10^12 operations a second, until
+    there is something measured. None: 8 for a GPU, a quarter of an A10G's peak in float32; 0.01 for a core, an
+    eighth of what AVX2 reaches at 2.5 GHz."""

@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lms_ray.settings.errors import MissingError
+from lms_ray.store import attempts
+from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 
 CORPORA = "corpora.parquet"
@@ -108,6 +110,7 @@ def write(
     statistics: Sequence[str],
     digests: Mapping[str, str],
     seconds: float,
+    uses: Sequence[Use] = (),
 ) -> None:
     """Add corpora to a candidate's encodings and commit them.
 
@@ -118,6 +121,7 @@ def write(
         statistics: names of the statistics.
         digests: what each wanted corpus must have been encoded from; kept ones have the same digest as before.
         seconds: time spent on the new ones.
+        uses: of which machines, as far as it is known.
     """
     record = store.done(unit(candidate)) or {"corpora": {}, "seconds": 0.0}
     kept = [name for name, digest in record["corpora"].items() if digests.get(name) == digest and name not in fresh]
@@ -136,7 +140,11 @@ def write(
         for table, of_table in parts.items()
     }
     corpora = {name: digests[name] for name in [*kept, *fresh]}
-    store.commit(unit(candidate), {"corpora": corpora, "seconds": record["seconds"] + seconds}, files)
+    added = {
+        "seconds": record["seconds"] + seconds,
+        "uses": [*record.get("uses", ()), *(use.model_dump() for use in attempts.by_machine(uses))],
+    }
+    store.commit(unit(candidate), {"corpora": corpora, **added}, files)
 
 
 def missing(store: Store, candidate: str, digests: Mapping[str, str]) -> list[str]:

@@ -66,10 +66,15 @@ class Store(Folder):
         named = {name: asdict(written) for name, written in files.items()}
         self.write_json(f"{unit}/{DONE}", {**record, "files": named})
 
-    def done(self, unit: str) -> dict[str, Any] | None:
+    def done(self, unit: str, sizes: Mapping[str, int] | None = None) -> dict[str, Any] | None:
         """The record of a finished unit of work, or None.
 
         None too where DONE.json or a file that it names is not whole, which is said once.
+
+        Args:
+            unit: its folder.
+            sizes: bytes of each file in it by the path from there, of an earlier list; where that does not fit, the
+                unit is listed again.
         """
         try:
             record, files = self._committed(unit)
@@ -78,6 +83,8 @@ class Store(Folder):
         except BrokenError as error:
             _warn_once(f"{error}; the unit counts as not done")
             return None
+        if sizes is not None and not _misfit(files, sizes):
+            return record
         if fault := self._fault(unit, files):
             _warn_once(f"{fault}; the unit counts as not done")
             return None
@@ -146,10 +153,9 @@ class Store(Folder):
     def _fault(self, unit: str, files: Mapping[str, Written]) -> str | None:
         """What is wrong with the first file that is not there with its size."""
         sizes = self.sizes(unit, recursive=any("/" in name for name in files)) if files else {}
-        for name, written in files.items():
-            if sizes.get(name) != written.size:
-                found = f"{sizes[name]} bytes" if name in sizes else "no file"
-                return f"{self.where(f'{unit}/{name}')}: broken ({found} instead of {written.size} bytes)"
+        if name := _misfit(files, sizes):
+            found = f"{sizes[name]} bytes" if name in sizes else "no file"
+            return f"{self.where(f'{unit}/{name}')}: broken ({found} instead of {files[name].size} bytes)"
         return None
 
     def _require_same(self, unit: str, files: Mapping[str, Written], hashes: Mapping[str, str]) -> None:
@@ -162,6 +168,11 @@ class Store(Folder):
     def _undone(self, unit: str, fault: str) -> BrokenError:
         self.delete(f"{unit}/{DONE}")
         return BrokenError(f"{fault}; the unit counts as not done now; run the same command again")
+
+
+def _misfit(files: Mapping[str, Written], sizes: Mapping[str, int]) -> str | None:
+    """The first file that is not there with its size."""
+    return next((name for name, written in files.items() if sizes.get(name) != written.size), None)
 
 
 def _hash_of(path: Path) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from lms_ray.store.files import Store
 
 PATH = "candidates.parquet"
+ERROR = "ERROR.txt"  # in a candidate's folder: why it failed
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),

@@ -1,100 +1,308 @@
-"""Progress of an experiment from its folder alone, whatever state that is in, also after its cluster is gone."""
+"""How far an experiment is, from its folder alone: whatever state that is in, and also after its cluster is gone.
 
-import sys
+The folder is listed once, and of its files only the small ones are read, many at a time: on an object store every
+request takes its time.
+"""
+
+import logging
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeVar
 
-import pandas as pd
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from lms_ray.settings.errors import BrokenError, ConfigError
+from lms_ray.settings.candidates import grid
+from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, MissingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import identity, lock
-from lms_ray.store.files import Store
+from lms_ray.store import attempts, encodings, identity, lock, pool, rankings
+from lms_ray.store.attempts import Attempt, Use
+from lms_ray.store.files import DONE, Store
+from lms_ray.store.folder import Listed
+from lms_ray.store.lock import Claim, Driver
+from lms_ray.store.picks import PICKS
+
+log = logging.getLogger(__name__)
+
+REQUESTS = 32  # at a time
+LOST_AFTER = 5 * attempts.BEAT_EVERY  # seconds
+
+State = Literal["done", "diverged", "training", "failed", "lost", "waiting"]
+STAGES = ("sweep", "features", "ranking", "selection", "report")
+REPORT = "report/report.html"
+USES = TypeAdapter(list[Use])
+
+T = TypeVar("T")
 
 
-def show(path: str) -> None:
-    """Print what is done of each stage, what failed, and whether a driver is at work.
+@dataclass(frozen=True)
+class Candidate:
+    """What is known of one candidate."""
+
+    id: str
+    """Without the hash at its end where it is not begun."""
+    state: State
+    attempts: tuple[Attempt, ...] = ()
+    """In the order in which they were begun."""
+    dev_score: float | None = None
+    reason: str = ""
+    """The last line of what its failure left."""
+
+    @property
+    def uses(self) -> list[Use]:
+        """What its attempts took; of one that is at work nothing is lost so far."""
+        uses = [attempt.use for attempt in self.attempts]
+        if self.state == "training":
+            uses[-1] = uses[-1].model_copy(update={"lost": 0.0})
+        return uses
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far an experiment is."""
+
+    store: Store
+    time: float
+    """When it was looked at, in seconds since 1970."""
+    experiment: Experiment | None
+    """None: its configuration is broken."""
+    candidates: tuple[Candidate, ...]
+    wanted: int | None
+    """Candidates that there will be; None where nobody knows yet."""
+    whole_pool: bool
+    """Whether the sweep has ended with all of them."""
+    encoded: int
+    """Candidates whose encodings are whole."""
+    rankers: int
+    """Grid points that are fitted."""
+    ranked: bool
+    picked: bool
+    reported: bool
+    uses: Mapping[str, Sequence[Use]]
+    """By stage: all that was ever used for what is in the folder."""
+    drivers: tuple[Claim, ...]
+
+    def count(self, *states: State) -> int:
+        """How many candidates are in these states."""
+        return sum(candidate.state in states for candidate in self.candidates)
+
+    @property
+    def tuned(self) -> int:
+        """Candidates that are done, also those that diverged."""
+        return self.count("done", "diverged")
+
+    @property
+    def to_encode(self) -> int | None:
+        """Candidates that are to be encoded."""
+        return None if self.wanted is None else self.wanted - self.count("diverged")
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """Stages that are not done; what comes after one that is not has to be done again."""
+        done = (self.whole_pool, self.encoded == self.to_encode, self.ranked, self.picked, self.reported)
+        return STAGES[next((place for place, whole in enumerate(done) if not whole), len(STAGES)) :]
+
+    @property
+    def driver(self) -> Driver | None:
+        """Who is at work."""
+        return next((claim.driver for claim in self.drivers if claim.driver and not claim.is_gone(self.time)), None)
+
+
+def read(store: Store) -> Status:
+    """Look at an experiment; what is broken is logged, and counts as not there.
 
     Raises:
         ConfigError: there is no experiment in that folder.
         StorageError: the folder cannot be read.
     """
-    store = Store(path)
-    if not store.exists(identity.CONFIGURATION):
-        raise ConfigError(f"PATH: found no experiment.yaml in {path}; accepted is the folder of an experiment")
-    table = _pool(store)
-    names = store.names("candidates") if table is None else table["id"].tolist()
-    total = _expected(store) if table is None else len(table)
-    diverged = 0 if table is None else int(table.get("diverged", pd.Series(dtype=bool)).sum())
-    tuned, encoded = (
-        {name for name in names if store.done(f"{folder}/{name}") is not None} for folder in ("candidates", "encodings")
+    if not store.exists(identity.CONFIGURATION):  # before all that is below some other folder is listed
+        raise ConfigError(
+            f"PATH: found no {identity.CONFIGURATION} in {store.where()}; accepted is the folder of an experiment"
+        )
+    found = _Found(store)
+    experiment, table = _experiment(store), _pool(found)
+    drivers, now = tuple(lock.claims(store)), time.time()
+    beat = max((claim.modified for claim in drivers if not claim.is_gone(now)), default=None)
+    begun = {
+        candidate.id: candidate for candidate in _each(lambda name: _look(found, name, beat), found.in_("candidates"))
+    }
+    encoded, fitted = (
+        dict(zip(units, _each(found.done, units), strict=True)) for units in (found.units("encodings"), found.points)
     )
-    said = f", {diverged} of them diverged" if diverged else ""
-    _say(f"{_mark(table is not None)} sweep      {len(tuned)}/{total} candidates{said}")
-    _show_failures(store, [name for name in names if name not in tuned])
-    wanted = total if isinstance(total, str) else total - diverged
-    _say(f"{_mark(table is not None and len(encoded) == wanted)} features   {len(encoded)}/{wanted} candidates")
-    _say(f"{_mark(store.done('rankers') is not None)} ranking")
-    _say(f"{_mark(store.exists('picks.parquet'))} selection")
-    _say(f"{_mark(store.exists('report/report.html'))} report     {store.where('report/report.html')}")
-    _show_drivers(store)
+    candidates = [begun.get(name) or Candidate(name, "waiting") for name in _names(found, experiment, table)]
+    wanted = _wanted(experiment, table)
+    tuned = [candidate.id for candidate in candidates if candidate.state in ("done", "diverged")]
+    return Status(
+        store=store,
+        time=now,
+        experiment=experiment,
+        candidates=tuple(candidates),
+        wanted=wanted,
+        whole_pool=table is not None and len(table) == len(tuned) == wanted,
+        encoded=sum(bool(encoded.get(encodings.unit(one.id))) for one in candidates if one.state != "diverged"),
+        rankers=sum(record is not None for point, record in fitted.items() if point.startswith(found.latest_rankers)),
+        ranked=found.done(rankings.UNIT) is not None,
+        picked=PICKS in found.files,
+        reported=REPORT in found.files,
+        uses={
+            "sweep": [use for candidate in begun.values() for use in candidate.uses],
+            "features": list(_uses(store, encoded)),
+            "ranking": list(_uses(store, fitted)),
+        },
+        drivers=drivers,
+    )
 
 
-def _pool(store: Store) -> pd.DataFrame | None:
-    """The candidates of a complete sweep."""
-    if not store.exists("candidates.parquet"):
+class _Found:
+    """What one list of the folder shows, and what its small files say."""
+
+    def __init__(self, store: Store):
+        self.store, self.files = store, store.listed()
+        self.below: dict[str, dict[str, Listed]] = {}
+        """Files below each folder, by their paths from there."""
+        for path, listed in self.files.items():
+            parts = path.split("/")
+            for depth in range(1, len(parts)):
+                self.below.setdefault("/".join(parts[:depth]), {})["/".join(parts[depth:])] = listed
+
+    def in_(self, folder: str) -> list[str]:
+        """Sorted names of the folders in a folder."""
+        return sorted({name.partition("/")[0] for name in self.below.get(folder, ()) if "/" in name})
+
+    def units(self, folder: str) -> list[str]:
+        """Their paths."""
+        return [f"{folder}/{name}" for name in self.in_(folder)]
+
+    @property
+    def points(self) -> list[str]:
+        """Paths of the rankers' grid points."""
+        return [point for group in self.units(rankings.UNIT) for point in self.units(group)]
+
+    @property
+    def latest_rankers(self) -> str:
+        """The folder of rankers in which one was fitted last."""
+        fitted = {group: self.below[group].items() for group in self.units(rankings.UNIT)}
+        times = {
+            group: max((listed.modified for name, listed in files if name.endswith(f"/{DONE}")), default=0.0)
+            for group, files in fitted.items()
+        }
+        return max(times, key=lambda group: times[group], default="") + "/"
+
+    def done(self, unit: str) -> dict[str, Any] | None:
+        """The record of a unit of work that is done."""
+        files = self.below.get(unit, {})
+        return self.store.done(unit, {name: listed.size for name, listed in files.items()}) if DONE in files else None
+
+    def attempts(self, unit: str) -> list[tuple[Attempt, float]]:
+        """The attempts on a candidate, and when each was last written."""
+        tried = []
+        for name, listed in self.below.get(f"{unit}/{attempts.FOLDER}", {}).items():
+            if name.startswith("."):
+                continue
+            path = f"{unit}/{attempts.FOLDER}/{name}"
+            try:
+                tried.append((attempts.parse(self.store.read_bytes(path), self.store.where(path)), listed.modified))
+            except (AbsentError, BrokenError) as error:
+                log.warning("%s; it is not counted", error)
+        return sorted(tried, key=lambda each: each[0].started)
+
+
+def _look(found: _Found, name: str, beat: float | None) -> Candidate:
+    """What became of a candidate that was begun.
+
+    Args:
+        found: the folder.
+        name: of the candidate.
+        beat: when the driver was last heard of, None where none is at work; by the storage's clock as well as the
+            times of the attempts.
+    """
+    unit = pool.unit(name)
+    tried = found.attempts(unit)
+    of_candidate = tuple(attempt for attempt, _ in tried)
+    if record := found.done(unit):
+        score = record.get("dev_score")
+        return Candidate(
+            name,
+            "diverged" if record.get("diverged") else "done",
+            of_candidate,
+            dev_score=float(score) if isinstance(score, int | float) else None,
+        )
+    last, modified = tried[-1] if tried else (None, 0.0)
+    if last and last.outcome is None:
+        # NaN, where the storage does not say the time: believe that it is at work.
+        is_at_work = beat is not None and not beat - modified > LOST_AFTER
+        return Candidate(name, "training" if is_at_work else "lost", of_candidate)
+    if f"{unit}/{pool.ERROR}" in found.files:
+        return Candidate(name, "failed", of_candidate, reason=_reason(found.store, unit))
+    return Candidate(name, "failed" if last and last.outcome == "failed" else "waiting", of_candidate)
+
+
+def _reason(store: Store, unit: str) -> str:
+    """The last line of a traceback that is not of its frames."""
+    try:
+        lines = store.read_bytes(f"{unit}/{pool.ERROR}").decode(errors="replace").splitlines()
+    except AbsentError:
+        return ""
+    said = [line for line in lines if line.strip() and not line.startswith((" ", "Traceback"))]
+    return said[-1] if said else ""
+
+
+def _names(found: _Found, experiment: Experiment | None, table: Sequence[str] | None) -> Sequence[str]:
+    """Ids of the candidates that there are or will be, as far as it is known."""
+    begun = found.in_("candidates")
+    if experiment is None or not grid(experiment.sweep):
+        return begun if table is None else table
+    by_setting: dict[str, list[str]] = {}
+    for name in begun:
+        by_setting.setdefault(name.rpartition("-")[0], []).append(name)
+
+    def touched(name: str) -> float:
+        return max(listed.modified for listed in found.below[pool.unit(name)].values())
+
+    settings = (candidate.id("").rpartition("-")[0] for candidate in grid(experiment.sweep))
+    # Several of one setting were made from other data or by other settings: the last one touched is today's.
+    return [max(by_setting[setting], key=touched) if setting in by_setting else setting for setting in settings]
+
+
+def _wanted(experiment: Experiment | None, table: Sequence[str] | None) -> int | None:
+    if experiment is None or experiment.sweep.checkpoints:
+        return None if table is None else len(table)
+    return experiment.number_of_candidates
+
+
+def _pool(found: _Found) -> list[str] | None:
+    """The candidates with which a sweep has ended."""
+    if pool.PATH not in found.files:
         return None
     try:
-        return store.read_table("candidates.parquet").to_pandas()
-    except BrokenError as error:
-        _say(str(error))
+        return pool.read(found.store)["id"].tolist()
+    except (BrokenError, MissingError) as error:
+        log.warning("%s", error)
         return None
 
 
-def _expected(store: Store) -> int | str:
-    """How many candidates the configuration describes, as far as it says."""
+def _experiment(store: Store) -> Experiment | None:
     try:
-        experiment = Experiment.model_validate(identity.read(store))
+        return Experiment.model_validate(identity.read(store))
     except BrokenError as error:
-        _say(str(error))
-        return "?"
+        log.warning("%s", error)
     except ValidationError:
-        _say(f"{store.where(identity.CONFIGURATION)}: broken; it is no experiment of this version")
-        return "?"
-    return "?" if experiment.sweep.checkpoints else experiment.number_of_candidates
+        log.warning("%s: broken; it is no experiment of this version", store.where(identity.CONFIGURATION))
+    return None
 
 
-def _show_failures(store: Store, unfinished: list[str]) -> None:
-    reasons = {name: f"candidates/{name}/ERROR.txt" for name in unfinished}
-    failed = {name: path for name, path in reasons.items() if store.exists(path)}
-    for name, path in list(failed.items())[:1]:
-        lines = store.read_bytes(path).decode(errors="replace").splitlines()
-        said = [line for line in lines if line.strip() and not line.startswith((" ", "Traceback"))]
-        _say(f"  {len(failed)} failed, among them {name}: {said[-1] if said else 'its ERROR.txt says nothing'}")
+def _uses(store: Store, records: Mapping[str, dict[str, Any] | None]) -> Iterator[Use]:
+    """What finished units of work say that they took."""
+    for unit, record in records.items():
+        try:
+            yield from USES.validate_python((record or {}).get("uses", ()))
+        except ValidationError:
+            log.warning("%s: what it took is not readable, and is not counted", store.where(unit))
 
 
-def _show_drivers(store: Store) -> None:
-    found = lock.claims(store)
-    for claim in found:
-        who = claim.driver or f"{store.where(claim.path)}: broken"
-        _say(f"driver: {who}, last heard of {max(0.0, time.time() - claim.modified):.0f} s ago")
-    if not found:
-        _say("driver: none")
-
-
-def _mark(done: bool) -> str:
-    """Whether something is done: as a sign, or as a word where the output has no such sign."""
-    try:
-        "✓✗".encode(_encoding())
-    except UnicodeEncodeError:
-        return "yes" if done else "no "
-    return "✓" if done else "✗"
-
-
-def _say(line: str) -> None:
-    """Print a line; a letter that the output lacks, of a path for example, as a question mark."""
-    print(line.encode(_encoding(), "replace").decode(_encoding()))
-
-
-def _encoding() -> str:
-    return sys.stdout.encoding or "utf-8"
+def _each(function: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    """A function of every name, many at a time."""
+    with ThreadPoolExecutor(REQUESTS) as threads:
+        return list(threads.map(function, names))

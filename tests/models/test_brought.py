@@ -17,6 +17,7 @@ from lms_ray.data import DataError
 from lms_ray.models import brought
 from lms_ray.models import encoder as encoders
 from lms_ray.models.job import Job
+from lms_ray.models.work import Work
 from lms_ray.settings.candidates import Sweep
 from lms_ray.settings.errors import AbsentError, ConfigError
 from lms_ray.settings.experiment import Experiment
@@ -67,6 +68,13 @@ def taking(experiment: Experiment, checkpoints: Path | str) -> Experiment:
     """The experiment with other checkpoints."""
     sweep = experiment.sweep.model_copy(update={"checkpoints": str(checkpoints)})
     return experiment.model_copy(update={"sweep": sweep})
+
+
+def test_their_work_is_passes_only(experiment: Experiment):
+    work = Work(job_of(experiment))
+    assert (work.candidates, work.epochs) == (8, [])
+    assert work.sweep.amount == 8 * tiny.SPLITS["dev"]
+    assert work.sweep.operations < work.features.operations
 
 
 def test_a_folder_and_a_pattern_name_checkpoints(experiment: Experiment):

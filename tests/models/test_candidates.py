@@ -71,3 +71,22 @@ def test_a_candidate_that_diverged_says_so(recipe: Recipe):
     record = fine_tune(steep, recipe, "cpu")
     assert record["diverged"]
     assert not fine_tune(CANDIDATE, recipe, "cpu")["diverged"]
+
+
+def test_what_is_done_and_what_is_safe_is_told(recipe: Recipe):
+    """From this the cost of a lost machine is known; the last epoch is safe when the candidate is done."""
+    told: list[tuple[int, bool]] = []
+
+    def stops_in_the_end(epochs: int, saved: bool) -> None:
+        told.append((epochs, saved))
+        if epochs == 3:
+            raise InterruptedError
+
+    three = replace(CANDIDATE, epochs=3)
+    with pytest.raises(InterruptedError):
+        fine_tune(three, recipe, "cpu", stops_in_the_end)
+    assert told[0] == (0, True)
+    assert sorted(told[1:]) == [(1, False), (1, True), (2, False), (2, True), (3, False)]
+    told.clear()
+    fine_tune(three, recipe, "cpu", lambda epochs, saved: told.append((epochs, saved)))
+    assert told == [(2, True), (3, False)]

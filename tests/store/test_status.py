@@ -1,108 +1,172 @@
-"""Progress can be read from a folder in any state."""
+"""How far an experiment is can be read from a folder in any state."""
 
-import json
+import logging
 import os
-import re
-import subprocess
-import sys
+import time
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
-from lms_ray.settings.loading import ConfigError, load, to_yaml
-from lms_ray.store import lock
+import made_folders as made
+from lms_ray.settings.loading import ConfigError
+from lms_ray.store import status
+from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
-from lms_ray.store.status import show
-
-SHOW = """
-import sys
-from lms_ray.store.status import show
-show(sys.argv[1])
-print(sorted({"ray", "torch"} & set(sys.modules)))
-"""
-EIGHT = ("sweep.epochs=[1,2]", "sweep.seeds=4", "sweep.learning_rate=[1e-4]", "sweep.batch_size=[8]")
 
 
-@pytest.fixture
-def experiment(local: Store) -> Store:
-    """Eight candidates: one is done and encoded, one failed, one is at work, the others are not begun."""
-    local.write_bytes("experiment.yaml", to_yaml(load("quickstart", list(EIGHT))).encode())
-    for unit in ("candidates/one", "encodings/one"):
-        local.commit(unit, {}, {"weights": local.write_bytes(f"{unit}/weights", b"1234")})
-    traceback = (
-        b'Traceback (most recent call last):\n  File "x.py", line 3, in step\n    train()\nValueError: no words\n'
-    )
-    local.write_bytes("candidates/two/ERROR.txt", traceback)
-    local.write_json("candidates/three/candidate.json", {})
-    return local
+def state_of(store: Store, candidate: str) -> status.Candidate:
+    return next(one for one in status.read(store).candidates if one.id == candidate)
 
 
-def shown(experiment: Store, capsys: pytest.CaptureFixture) -> str:
-    show(experiment.root)
-    return capsys.readouterr().out
-
-
-def test_status_tells_what_is_done_what_failed_and_who_works(experiment: Store, capsys: pytest.CaptureFixture):
-    with lock.hold(experiment):
-        lines = shown(experiment, capsys).splitlines()
-    assert lines[:5] == [
-        "✗ sweep      1/8 candidates",
-        "  1 failed, among them two: ValueError: no words",
-        "✗ features   1/8 candidates",
-        "✗ ranking",
-        "✗ selection",
+def test_every_candidate_has_a_state(store: Store):
+    experiment = made.configured(store)
+    done, diverged, training, failed, retried, ended, *rest = made.ids(experiment)
+    made.finished(store, done, dev_score=0.75)
+    made.finished(store, diverged, diverged=True)
+    made.a_driver_elsewhere(store)
+    made.tried(store, done, outcome="done")
+    made.tried(store, training, epochs=1)
+    made.tried(store, failed, outcome="failed")
+    made.failed(store, failed, "ValueError: no words")
+    made.tried(store, retried, ago=900, outcome="failed")
+    made.failed(store, retried, "OSError: full")
+    made.tried(store, retried)
+    made.failed(store, ended, "MemoryError")
+    found = status.read(store)
+    assert [(one.state, len(one.attempts), one.dev_score, one.reason) for one in found.candidates] == [
+        ("done", 1, 0.75, ""),
+        ("diverged", 0, 0.5, ""),
+        ("training", 1, None, ""),
+        ("failed", 1, None, "ValueError: no words"),
+        ("training", 2, None, ""),
+        ("failed", 0, None, "MemoryError"),
+        ("waiting", 0, None, ""),
+        ("waiting", 0, None, ""),
     ]
-    assert re.fullmatch(r"✗ report     \S*/runs/pos/report/report\.html", lines[5])
-    assert re.fullmatch(rf"driver: process {os.getpid()} on \S+, last heard of \d s ago", lines[6])
+    assert [one.id for one in found.candidates[:6]] == made.ids(experiment)[:6]
+    assert [one.id for one in found.candidates[6:]] == [name.rpartition("-")[0] for name in rest]
+    assert (found.tuned, found.wanted, found.to_encode) == (2, 8, 7)
+    assert found.driver and found.driver.pid == 7
+    assert found.missing == status.STAGES
 
 
-def test_a_complete_sweep_counts_the_candidates_of_its_pool(experiment: Store, capsys: pytest.CaptureFixture):
-    experiment.write_table("candidates.parquet", pa.table({"id": ["one"]}))
-    text = shown(experiment, capsys)
-    assert text.startswith("✓ sweep      1/1 candidates\n✓ features   1/1 candidates\n✗ ranking")
-    assert text.endswith("driver: none\n")
+def test_an_attempt_that_is_not_heard_of_is_lost(local: Store):
+    """Its driver is gone; or works on, but the attempt's file was not renewed: its machine is gone."""
+    experiment = made.configured(local)
+    name = made.ids(experiment)[0]
+    made.tried(local, name)
+    assert state_of(local, name).state == "lost"
+    assert [use.lost for use in status.read(local).uses["sweep"]] == [300]
+    made.a_driver_elsewhere(local)
+    assert state_of(local, name).state == "training"
+    assert [use.lost for use in status.read(local).uses["sweep"]] == [0]
+    (path,) = Path(local.root).glob("candidates/*/attempts/*.json")
+    os.utime(path, (time.time() - 2 * status.LOST_AFTER,) * 2)
+    assert state_of(local, name).state == "lost"
+
+
+def test_stages_are_done_in_their_order(local: Store):
+    experiment = made.configured(local)
+    names = made.swept(local, experiment)
+    assert status.read(local).missing == ("features", "ranking", "selection", "report")
+    for name in names:
+        made.encoded(local, name, [])
+    made.fitted(local, "old", "point", [])
+    made.fitted(local, "new", "point", [])
+    made.fitted(local, "new", "other", [])
+    assert status.read(local).rankers == 2
+    local.commit(
+        "rankers", {}, {"new/other/scores.parquet": local.write_bytes("rankers/new/other/scores.parquet", b"12")}
+    )
+    local.write_bytes("picks.parquet", b"")
+    assert status.read(local).missing == ("report",)
+    local.write_bytes("report/report.html", b"")
+    assert status.read(local).missing == ()
+    made.configured(local, "sweep.seeds=5")  # a larger grid: all that follows is done again
+    assert status.read(local).missing == status.STAGES
+
+
+def test_of_candidates_of_one_setting_the_latest_counts(local: Store):
+    """The data have changed: what was made from others stays in the folder, and its cost was paid."""
+    experiment = made.configured(local)
+    old, new = (made.ids(experiment, config_hash)[0] for config_hash in ("old", "new"))
+    for name in (old, new):
+        made.finished(local, name)
+        made.tried(local, name, outcome="done")
+    found = status.read(local)
+    assert (found.candidates[0].id, found.tuned) == (new, 1)
+    assert sum(use.seconds for use in found.uses["sweep"]) == 600
+
+
+def test_brought_checkpoints_and_a_search_are_counted_as_far_as_they_are_known(local: Store):
+    experiment = made.configured(local, "sweep.checkpoints=/models/*")
+    assert status.read(local).wanted is None
+    made.swept(local, experiment)
+    assert status.read(local).missing[0] == "features"
+    made.configured(local, "sweep.search=optuna", "sweep.candidates=10")
+    found = status.read(local)
+    assert (found.tuned, found.wanted, found.missing[0]) == (8, 10, "sweep")
+
+
+def test_all_uses_of_machines_are_found(store: Store):
+    experiment = made.configured(store)
+    first, second, *_ = made.ids(experiment)
+    attempt = made.tried(store, first, outcome="done")
+    encoded, ranked = Use(machine=made.SPOT, seconds=7), Use(machine=made.ON_DEMAND, seconds=5)
+    made.encoded(store, second, [encoded])
+    made.fitted(store, "hash", "point", [ranked])
+    assert status.read(store).uses == {"sweep": [attempt.use], "features": [encoded], "ranking": [ranked]}
 
 
 @pytest.mark.parametrize(
-    "name", ["experiment.yaml", "candidates.parquet", "drivers/1.json", "candidates/one/DONE.json"]
+    "name",
+    [
+        "experiment.yaml",
+        "candidates.parquet",
+        "drivers/1.json",
+        "candidates/{}/DONE.json",
+        "candidates/{}/attempts/1.json",
+    ],
 )
 @pytest.mark.parametrize("content", [b"{[", b"[" * 10**5, b"\xff\0", b"[1]", b""])
-def test_a_broken_file_is_named_and_the_rest_is_shown(
-    experiment: Store, capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture, name: str, content: bytes
+def test_a_broken_file_is_named_and_the_rest_is_read(
+    local: Store, caplog: pytest.LogCaptureFixture, name: str, content: bytes
 ):
-    experiment.write_bytes(name, content)
-    text = shown(experiment, capsys)
-    assert f"{experiment.where(name)}: broken" in text + caplog.text
-    assert "features" in text
-    assert "driver: " in text
+    first, second, *_ = made.swept(local, made.configured(local))
+    path = name.format(second)
+    local.write_bytes(path, content)
+    found = status.read(local)
+    assert f"{local.where(path)}: broken" in caplog.text or [claim.driver for claim in found.drivers] == [None]
+    assert state_of(local, first).state == "done"
 
 
-def test_a_folder_of_version_0_1_0_is_shown(experiment: Store, capsys: pytest.CaptureFixture):
-    experiment.write_json("candidates/one/DONE.json", {"id": "one", "files": [["config.json", 3, 4]]})
-    experiment.write_json("driver.json", {"pid": 3})
-    experiment.write_bytes("experiment.yaml", b"name: old\nremoved_key: 1\n")
-    text = shown(experiment, capsys)
-    assert f"{experiment.where('experiment.yaml')}: broken; it is no experiment of this version" in text
-    assert "sweep      1/? candidates" in text
+def test_a_file_that_was_cut_is_named(local: Store, caplog: pytest.LogCaptureFixture):
+    first, *_ = made.swept(local, made.configured(local))
+    local.write_bytes(f"candidates/{first}/model.safetensors", b"1")
+    found = status.read(local)
+    assert (found.tuned, found.missing[0]) == (7, "sweep")
+    assert "model.safetensors: broken (1 bytes instead of 4 bytes)" in caplog.text
 
 
-def test_status_needs_neither_ray_nor_torch_nor_a_terminal_that_knows_its_signs(tmp_path: Path):
-    store = Store(str(tmp_path / "läufe"))
-    store.write_bytes("experiment.yaml", to_yaml(load("quickstart")).encode())
-    process = subprocess.run(
-        [sys.executable, "-c", SHOW, store.root],
-        capture_output=True,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr.decode()
-    lines = process.stdout.decode("ascii").splitlines()
-    assert lines[0].startswith("no  sweep      0/")
-    assert "l?ufe/report/report.html" in process.stdout.decode("ascii")
-    assert json.loads(lines[-1]) == []
+@pytest.mark.parametrize("uses", [3, [{"machine": "x"}], [{"seconds": "?"}]])
+def test_costs_that_cannot_be_read_are_not_counted(local: Store, caplog: pytest.LogCaptureFixture, uses):
+    first, *_ = made.swept(local, made.configured(local))
+    local.commit(f"encodings/{first}", {"uses": uses}, {})
+    with caplog.at_level(logging.WARNING):
+        assert status.read(local).uses["features"] == []
+    assert f"encodings/{first}: what it took is not readable" in caplog.text
+
+
+def test_a_thousand_candidates_are_read_at_once(local: Store):
+    """Two requests for each would take minutes on an object store."""
+    experiment = made.configured(local, "sweep.seeds=500")
+    for name in made.swept(local, experiment):
+        made.tried(local, name, outcome="done")
+    started = time.monotonic()
+    assert status.read(local).count("done") == 1000
+    assert time.monotonic() - started < 5  # half a second on an idle core
 
 
 def test_a_folder_without_an_experiment_is_refused(local: Store):
     with pytest.raises(ConfigError, match=r"found no experiment.yaml"):
-        show(local.root)
+        status.read(local)

@@ -1,0 +1,160 @@
+"""How far an experiment is, for a terminal: once, or again and again until it is done."""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import shorten
+from typing import get_args
+
+from tabulate import tabulate
+
+from lms_ray.pages.cost import Prices, bill, spent
+from lms_ray.pages.progress import Notes, noting, span
+from lms_ray.pages.terminal import readable, show
+from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.uris import without_credentials
+from lms_ray.store import identity, status
+from lms_ray.store.files import Store
+from lms_ray.store.status import Candidate, State, Status
+
+FEW = 30  # candidates that are listed without being asked for
+LONGEST = 80  # letters of a reason, in a table
+CLEAR = "\x1b[H\x1b[2J"
+
+
+def show_status(path: str, all_candidates: bool = False) -> None:
+    """Print what is done, what failed, who is at work, what it cost, and how to go on.
+
+    Args:
+        path: the experiment's folder, local path or URI.
+        all_candidates: list each candidate, however many they are.
+
+    Raises:
+        ConfigError: there is no experiment in that folder.
+        StorageError: the folder cannot be read.
+    """
+    with noting(Notes()) as notes:
+        found = status.read(Store(path))
+    show("\n".join([*notes.lines, *_lines(found, all_candidates)]))
+
+
+def watch(path: str, every: float, all_candidates: bool = False) -> None:
+    """Show the status again and again, until everything is done or Ctrl-C.
+
+    Args:
+        path: the experiment's folder, local path or URI.
+        every: seconds between two looks.
+        all_candidates: list each candidate, however many they are.
+
+    Raises:
+        ConfigError: there is no experiment in that folder.
+        StorageError: the folder cannot be read.
+    """
+    store, notes = Store(path), Notes()
+    try:
+        while True:
+            with noting(notes):  # the same for all looks: a fault is told only once
+                found = status.read(store)
+            faults = list(dict.fromkeys(notes.lines))
+            clock = time.strftime("%H:%M:%S", time.localtime(found.time))
+            text = "\n".join([f"{store.where()} at {clock}", *faults, *_lines(found, all_candidates)])
+            show(CLEAR + text if sys.stdout.isatty() else f"{text}\n")
+            if not found.missing:
+                return
+            time.sleep(every)
+    except KeyboardInterrupt:
+        return
+
+
+def _lines(found: Status, all_candidates: bool) -> Iterator[str]:
+    yield from _stages(found)
+    yield from _drivers(found)
+    if found.candidates and (all_candidates or len(found.candidates) <= FEW):
+        yield ""
+        yield from _table(found)
+    elif failed := [candidate for candidate in found.candidates if candidate.state == "failed"]:
+        yield f"{len(failed)} failed, among them {failed[0].id}: {failed[0].reason or 'nothing says why'}"
+    yield ""
+    yield from bill(spent(found.uses), Prices.of(found.experiment))
+    yield ""
+    yield from _next(found)
+
+
+def _stages(found: Status) -> Iterator[str]:
+    numbers = {state: found.count(state) for state in get_args(State) if found.count(state)}
+    listed = ", ".join(f"{number} {state}" for state, number in numbers.items())
+    said = "" if numbers.keys() <= {"done"} else f": {listed}"
+    wanted, to_encode = ("?" if number is None else number for number in (found.wanted, found.to_encode))
+    rankers = "?" if found.experiment is None else found.experiment.number_of_rankers
+    told = {
+        "sweep": f"{found.tuned}/{wanted} candidates{said}",
+        "features": f"{found.encoded}/{to_encode} candidates",
+        "ranking": f"{found.rankers}/{rankers} rankers",
+        "selection": "",
+        "report": found.store.where(status.REPORT),
+    }
+    for stage, text in told.items():
+        yield f"{'✗' if stage in found.missing else '✓'} {stage:10} {text}".rstrip()
+
+
+def _drivers(found: Status) -> Iterator[str]:
+    for claim in found.drivers:
+        who = claim.driver or f"{found.store.where(claim.path)}: broken"
+        gone = "; it is gone" if claim.is_gone(found.time) else ""
+        yield f"driver: {who}, last heard of {max(0.0, found.time - claim.modified):.0f} s ago{gone}"
+    if not found.drivers:
+        yield "driver: none"
+
+
+def _table(found: Status) -> list[str]:
+    header = ("candidate", "state", "attempts", "device", "market", "seconds", "dev score")
+    rows = [[readable(cell) for cell in _row(candidate, found.time)] for candidate in found.candidates]
+    return tabulate(rows, header, tablefmt="plain", disable_numparse=True).splitlines()
+
+
+def _row(candidate: Candidate, now: float) -> tuple[str, ...]:
+    last = candidate.attempts[-1] if candidate.attempts else None
+    state: str = candidate.state
+    if last and candidate.state == "training":
+        state = f"training epoch {min(last.epochs + 1, last.planned)} of {last.planned}, for {span(now - last.started)}"
+    elif last and candidate.state == "lost":
+        state = f"lost in epoch {min(last.epochs + 1, last.planned)} of {last.planned}, {span(now - last.seen)} ago"
+    elif candidate.state == "failed":
+        state = f"failed: {shorten(candidate.reason, LONGEST) or 'nothing says why'}"
+    return (
+        candidate.id,
+        state,
+        str(len(candidate.attempts) or "-"),
+        (last.machine.accelerator or "CPU") if last else "-",
+        (last.machine.market or "-") if last else "-",
+        f"{sum(attempt.use.seconds for attempt in candidate.attempts):.0f}" if last else "-",
+        "-" if candidate.dev_score is None else f"{candidate.dev_score:.4f}",
+    )
+
+
+def _next(found: Status) -> Iterator[str]:
+    if not found.missing:
+        yield "done"
+        return
+    yield f"missing: {', '.join(found.missing)}"
+    if found.driver:
+        yield f"{found.driver} is at work on it"
+    elif found.experiment is None:
+        yield "to go on, give the command again with which it was begun: its experiment.yaml is broken"
+    elif found.store.is_local:
+        yield f"to go on: {_command(found.store.where(identity.CONFIGURATION), found.experiment, found.store)}"
+    else:
+        yield f"to go on, copy {found.store.where(identity.CONFIGURATION)} to where you start or submit jobs, then"
+        yield f"  {_command(identity.CONFIGURATION, found.experiment, found.store)}"
+
+
+def _command(configuration: str, experiment: Experiment, store: Store) -> str:
+    """What goes on with an experiment, also where its folder was moved or its `storage` is relative to another."""
+    words = ["python", "-m", "lms_ray.sweep", configuration]
+    folder = without_credentials(experiment.folder.partition("?")[0])
+    if (folder if "://" in folder else str(Path(folder).absolute())) != store.where():
+        storage, _, name = store.where().rpartition("/")
+        words += [f"storage={storage}", *([] if name == experiment.name else [f"name={name}"])]
+    return shlex.join(words)

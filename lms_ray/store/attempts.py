@@ -1,0 +1,193 @@
+"""`candidates/<id>/attempts/<started>-<token>.json`: every attempt to fine-tune a candidate, and what it took.
+
+    with recorded(store, pool.unit(candidate), machine, examples=12544, planned=4) as attempt:
+        attempt.tell(1, saved=True)
+
+Each attempt writes a file of its own, and renews it about once a minute. So the storage alone tells what a machine
+that was lost had cost: when it was last heard of, and which of its epochs are safe. Work never waits for this record,
+nor ends for want of it.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from lms_ray.settings.base import Model
+from lms_ray.settings.errors import BrokenError, StorageError
+from lms_ray.store.files import Store
+
+FOLDER = "attempts"  # of a candidate
+BEAT_EVERY = 60.0  # seconds
+
+
+class Recorded(BaseModel):
+    """What is recorded is read as strictly as a configuration."""
+
+    model_config = Model.model_config
+
+
+class Machine(Recorded):
+    """Where something ran, and how much of it was taken."""
+
+    host: str
+    market: str | None
+    """`spot` or `on-demand`, as its node is labelled; None where it is not."""
+    accelerator: str | None
+    """Name of the GPU; None where none was used."""
+    cpus: float
+    gpus: float
+
+    @property
+    def unit(self) -> Literal["GPU", "core"]:
+        """What its hours are counted in."""
+        return "GPU" if self.gpus else "core"
+
+    @property
+    def units(self) -> float:
+        """How many GPUs were taken; cores, where no GPU was."""
+        return self.gpus or self.cpus
+
+
+class Use(Recorded):
+    """How long a machine was used, in seconds."""
+
+    machine: Machine
+    seconds: float
+    lost: float = 0.0
+    """Of these, work that was lost with its machine or its driver."""
+    failed: float = 0.0
+    """Of these, work that ended in an error."""
+    work: float = 0.0
+    """What was done in them: examples passed through a model, once for each epoch in training; rankers."""
+
+
+def by_machine(uses: Iterable[Use]) -> list[Use]:
+    """One use of each machine, its seconds and work summed up."""
+    of_machine: dict[Machine, list[Use]] = {}
+    for use in uses:
+        of_machine.setdefault(use.machine, []).append(use)
+    return [
+        Use(machine=machine, seconds=sum(use.seconds for use in some), work=sum(use.work for use in some))
+        for machine, some in of_machine.items()
+    ]
+
+
+class Attempt(Recorded):
+    """One attempt to fine-tune a candidate; times are in seconds since 1970, by its machine's clock."""
+
+    machine: Machine
+    examples: int
+    """Of one epoch."""
+    planned: int
+    """Epochs of the whole candidate."""
+    started: float
+    seen: float
+    """When it was last heard of."""
+    first: int = 0
+    """Epochs that earlier attempts had saved."""
+    epochs: int = 0
+    """Epochs that are done, those of earlier attempts included."""
+    saved: float | None = None
+    """When the last epoch had ended that this attempt has saved."""
+    ended: float | None = None
+    outcome: Literal["done", "failed"] | None = None
+    """None: it is at work, or was lost."""
+
+    @property
+    def use(self) -> Use:
+        """What it took; lost or failed is what comes after the last saved epoch."""
+        last = self.ended or self.seen
+        unsaved = last - (self.saved or self.started)
+        return Use(
+            machine=self.machine,
+            seconds=last - self.started,
+            lost=unsaved if self.outcome is None else 0.0,
+            failed=unsaved if self.outcome == "failed" else 0.0,
+            work=self.examples * (self.epochs - self.first),
+        )
+
+
+class Running:
+    """The record of an attempt that is at work."""
+
+    def __init__(self, store: Store, path: str, attempt: Attempt):
+        self.store, self.path, self.attempt = store, path, attempt
+        self.lock = threading.Lock()
+        self.ended_at: dict[int, float] = {}
+        self.renew()
+
+    def tell(self, epochs: int, saved: bool) -> None:
+        """Hear that an epoch has ended, or that its state is safe: that may be later, and from another thread.
+
+        Args:
+            epochs: how many are done then.
+            saved: whether that state is in the storage. The first call says so of the one that was begun with.
+        """
+        if not saved:
+            self.ended_at[epochs] = time.time()
+            self.renew(epochs=epochs)
+        elif epochs in self.ended_at:
+            self.renew(saved=self.ended_at[epochs])
+        else:
+            self.renew(first=epochs, epochs=epochs)
+
+    def renew(self, **changes: Any) -> None:
+        """Write what is known now."""
+        with self.lock:
+            self.attempt = self.attempt.model_copy(update={"seen": time.time(), **changes})
+            with suppress(StorageError):
+                self.store.write_json(self.path, self.attempt.model_dump())
+
+
+@contextmanager
+def recorded(store: Store, unit: str, machine: Machine, examples: int, planned: int) -> Iterator[Running]:
+    """Record an attempt for the length of the block.
+
+    Args:
+        store: the experiment's folder.
+        unit: the candidate's folder.
+        machine: where it runs.
+        examples: of one epoch.
+        planned: epochs of the whole candidate.
+    """
+    now = time.time()
+    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}-{uuid.uuid4().hex[:8]}.json"
+    attempt = Attempt(machine=machine, examples=examples, planned=planned, started=now, seen=now)
+    running = Running(store, f"{unit}/{FOLDER}/{name}", attempt)
+    stop = threading.Event()
+    beating = threading.Thread(target=_beat, args=(running, stop), daemon=True, name="attempt")
+    beating.start()
+    ended: dict[str, Any] = {}
+    try:
+        yield running
+        ended = {"outcome": "done"}
+    except Exception:
+        ended = {"outcome": "failed"}
+        raise
+    finally:
+        stop.set()
+        beating.join()
+        if ended:  # else this process is being ended, and the attempt counts as lost
+            running.renew(ended=time.time(), **ended)
+
+
+def parse(content: bytes, where: str) -> Attempt:
+    """An attempt from its file.
+
+    Raises:
+        BrokenError: it is none.
+    """
+    try:
+        return Attempt.model_validate_json(content)
+    except ValidationError:
+        raise BrokenError(f"{where}: broken; it is no record of an attempt") from None
+
+
+def _beat(running: Running, stop: threading.Event) -> None:
+    while not stop.wait(BEAT_EVERY):
+        running.renew()
