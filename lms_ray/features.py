@@ -22,6 +22,7 @@ import pyarrow as pa
 import ray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from lms_ray.choosing import keeping
 from lms_ray.cluster.connecting import asked, fitting, use
 from lms_ray.cluster.machine import this_machine
 from lms_ray.data.corpora import Corpus, Text
@@ -38,6 +39,7 @@ from lms_ray.store.attempts import Use
 from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
+from lms_ray.tasks.pretrained import some
 from lms_ray.tasks.windows import Windows
 
 log = logging.getLogger(__name__)
@@ -64,7 +66,16 @@ class Result:
 
 
 def run(job: Job) -> None:
-    """Encode what is missing."""
+    """Encode what is missing; then only the weights stay that are to be kept.
+
+    Raises:
+        MissingError: the sweep has not done its part, or weights that are needed were not kept.
+    """
+    _encode_missing(job)
+    keeping.after_features(job.experiment, job.store)
+
+
+def _encode_missing(job: Job) -> None:
     experiment, store, task = job.experiment, job.store, job.task
     lineage.require_candidates(experiment, store)
     candidates = pool.candidates(store)
@@ -80,6 +91,7 @@ def run(job: Job) -> None:
     progress = Progress("features", "candidates", len(candidates), done=done)
     if not missing:
         return
+    pool.require_weights(store, missing, f"{some(next(iter(missing.values())))} was not encoded as it is now")
     needed = {name for names in missing.values() for name in names}
     shards = _tokenise([corpus for corpus in wanted if corpus.name in needed], task, experiment, tokenizer)
     work = {

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lms_ray import tasks
+from lms_ray.choosing import keeping
 from lms_ray.choosing.picking import Choice, Evidence, averages, choices, compare_all, distinct_candidates, judge
 from lms_ray.choosing.significance import Comparison, TestSet, resampled_scores
 from lms_ray.data import roles
@@ -53,6 +54,7 @@ def run(job: Job) -> None:
     test_scores = pd.DataFrame({target: evidence[target].test_C for target in experiment.targets}, index=choosable)
     origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
     picks.write(store, made, test_scores, _baselines(experiment, tests), origin)
+    keeping.after_selection(experiment, store, made)
 
 
 def _evidence(experiment: Experiment, store: Store, choosable: Sequence[str]) -> dict[str, Evidence]:

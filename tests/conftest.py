@@ -21,7 +21,7 @@ from lms_ray.models import pretrain
 from lms_ray.models.encoder import Encoder
 from lms_ray.models.pretrain import train_tokenizer
 from lms_ray.tasks.pos import PartOfSpeech
-from object_storage import Roots, gcs_server, s3_server
+from object_storage import S3, Roots, gcs_server, s3_server
 
 torch.set_num_threads(1)
 
@@ -44,10 +44,10 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[Roots]:
+def s3() -> Iterator[S3]:
     """A real S3 server: `s3()` is the URI of an empty folder, another one at each call."""
-    with s3_server() as root:
-        yield root
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

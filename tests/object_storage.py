@@ -16,37 +16,47 @@ BUCKET = "bucket"
 Roots = Callable[..., str]
 
 
-@contextmanager
-def s3_server() -> Iterator[Roots]:
-    """Start an S3 server; what it gives makes the URI of an empty folder, another one at each call.
+class S3:
+    """A real S3 server (moto's), in a thread of this process.
 
-    `root("runs")` is a folder `runs` in it. It carries credentials; with `credentials=""` it carries none, and wants
-    `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in the environment.
+    `s3("runs")` is the URI of a folder `runs` in an empty place, another one at each call. It carries credentials; with
+    `credentials=""` it carries none, and wants `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in the environment.
     """
-    from moto.server import DomainDispatcherApplication, create_backend_app  # half a second, only where it is needed
-    from werkzeug.serving import make_server
 
-    moto, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+    def __init__(self):
+        # Half a second, only where it is needed.
+        from moto.server import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import make_server
 
-    def one_at_a_time(environ: Any, start_response: Any) -> list[bytes]:
-        with turn:  # S3's requests are atomic; moto's are not: a read fails while the object is written anew
-            return list(moto(environ, start_response))
+        self.refused = ""  # an object with this in its name may not be written
+        self._moto, self._turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+        self._number = itertools.count()
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
+        self.server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        bucket = urllib.request.Request(f"http://127.0.0.1:{self.server.server_port}/{BUCKET}", method="PUT")
+        urllib.request.urlopen(bucket).close()
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
-    server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    port = server.server_port
-    urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/{BUCKET}", method="PUT")).close()
-    number = itertools.count()
+    def __call__(self, folder: str = "", credentials: str = "key:secret@") -> str:
+        options = f"region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{self.server.server_port}"
+        return f"s3://{credentials}{BUCKET}/{next(self._number)}/{folder}?{options}"
 
-    def root(folder: str = "", credentials: str = "key:secret@") -> str:
-        options = f"region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{port}"
-        return f"s3://{credentials}{BUCKET}/{next(number)}/{folder}?{options}"
+    def _answer(self, environ: Any, start_response: Any) -> list[bytes]:
+        if self.refused and self.refused in environ["PATH_INFO"] and environ["REQUEST_METHOD"] == "PUT":
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
+        with self._turn:  # S3's requests are atomic; moto's are not: a read fails while the object is written anew
+            return list(self._moto(environ, start_response))
 
+
+@contextmanager
+def s3_server() -> Iterator[S3]:
+    """An S3 server for as long as the block lasts."""
+    s3 = S3()
     try:
-        yield root
+        yield s3
     finally:
-        server.shutdown()
+        s3.server.shutdown()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """From a setting to a model folder with its record: one candidate, resumable after any interruption.
 
-A candidate's folder holds `resume.safetensors` while it trains (its state after the last whole epoch), and DONE.json
-once the model is whole. Whoever runs `fine_tune` again on it goes on from there.
+A candidate's folder holds `resume.safetensors` while it trains (its state after an epoch, the last one that was saved),
+and DONE.json once the model is whole. Whoever runs `fine_tune` again on it goes on from there.
 """
 
 import logging
@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lms_ray.models.encode import encode
 from lms_ray.models.encoder import Encoder
 from lms_ray.models.finetune import FineTuner
 from lms_ray.models.job import Job
+from lms_ray.models.saving import Saver
 from lms_ray.settings.candidates import Candidate
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
@@ -50,9 +52,16 @@ class Recipe:
         return candidate.id(self.config_hash)
 
     def finished(self, candidate: Candidate, store: Store) -> dict[str, Any] | None:
-        """The record of a candidate that is whole and was scored on today's dev set; otherwise None."""
+        """The record of a candidate that is whole and was scored on today's dev set; otherwise None.
+
+        Raises:
+            MissingError: it was scored on another dev set, and its weights are gone.
+        """
         record = store.done(pool.unit(self.id(candidate)))
-        return record if record and record["dev"] == self.dev_digest else None
+        if record is None or record["dev"] == self.dev_digest:
+            return record
+        pool.require_weights(store, [self.id(candidate)], f"{self.experiment.source}-dev has changed")
+        return None
 
 
 def prepare(job: Job) -> Recipe:
@@ -104,19 +113,20 @@ def fine_tune(
     if record := store.done(unit):
         return record if record["dev"] == recipe.dev_digest else _score_again(unit, record, recipe, store, device)
     started = time.time()
-    resume = f"{unit}/resume.safetensors"
+    resume = f"{unit}/{pool.RESUME}"
     store.write_json(f"{unit}/candidate.json", asdict(candidate))
     if device == "cuda":
         torch.cuda.empty_cache()  # the last candidate of this process is gone; give its memory back first
     tuner = _begin(candidate, recipe, store, resume, device)
     resumed_from = tuner.epoch
     tell(tuner.epoch, True)
-    while not tuner.is_finished:
-        tuner.train_epoch()
-        tell(tuner.epoch, False)
-        if not tuner.is_finished:
-            store.write_bytes(resume, tuner.state())
-            tell(tuner.epoch, True)
+    save_every = recipe.experiment.sweep.save_every
+    with Saver(store, resume) as saver:
+        while not tuner.is_finished:
+            tuner.train_epoch()
+            tell(tuner.epoch, False)
+            if save_every and tuner.epoch % save_every == 0 and not tuner.is_finished:
+                saver.save(tuner.state, partial(tell, tuner.epoch, True))
     with tempfile.TemporaryDirectory(prefix="lms-ray-model-") as folder:
         tuner.save_model(Path(folder))
         files = store.upload(Path(folder), unit)
@@ -132,9 +142,9 @@ def fine_tune(
         "losses": tuner.losses,
         "device": device,
     }
-    store.delete(resume)
-    store.delete(f"{unit}/ERROR.txt")
     store.commit(unit, record, files)
+    store.delete(resume)  # after the commit: whoever dies between goes on from here, or leaves it to `pool.tidy`
+    store.delete(f"{unit}/ERROR.txt")
     return record
 
 

@@ -2,7 +2,8 @@
 
     experiment.yaml  provenance.json
     drivers/             who is at work: see lms_ray.store.lock
-    candidates/<id>/     Hugging Face model folder + DONE.json; while it trains, resume.safetensors
+    candidates/<id>/     Hugging Face model folder + DONE.json; while it trains, resume.safetensors; the weights go
+                         where `sweep.keep_weights` says so
     encodings/<id>/      features.parquet, statistics.parquet + DONE.json
     rankers/             validation.parquet, scores.parquet + DONE.json; in <hash>/<grid point>/ what each worker wrote
     picks.parquet  report/
@@ -10,7 +11,8 @@
 A unit of work is a folder. It is done when its DONE.json exists, which is written last and atomically, and names
 every file of the unit with its size and sha256; that is the only truth, so any process may die at any moment:
 
-- dies before DONE.json: the rerun does the unit again (a candidate from its last epoch) and overwrites what is there;
+- dies before DONE.json: the rerun does the unit again (a candidate from its last saved epoch) and overwrites what is
+  there;
 - dies after it: the rerun skips the unit;
 - dies while DONE.json is written: locally it is renamed into place, in an object store it appears when its upload ends.
 
@@ -121,7 +123,8 @@ class Store(Folder):
             yield folder
             return
         with tempfile.TemporaryDirectory(prefix="lms-ray-") as copy:
-            read = self.download(path, self.sizes(path, recursive=True), Path(copy))
+            names = list(expected) or self.sizes(path, recursive=True)
+            read = self.download(path, names, Path(copy))
             self._require_same(path, expected, {name: written.sha256 for name, written in read.items()})
             yield Path(copy)
 

@@ -1,13 +1,20 @@
-"""`candidates.parquet`: every candidate of the experiment, and which of them may be chosen."""
+"""`candidates.parquet`: every candidate of the experiment, and which of them may be chosen; whose weights are kept."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from lms_ray.settings.errors import MissingError
 from lms_ray.store.files import Store
 
+FOLDER = "candidates"
+RESUME = "resume.safetensors"
+"""State of a candidate that trains, in its folder."""
+WEIGHTS = ".safetensors"
+"""End of the names of a candidate's weights."""
 PATH = "candidates.parquet"
 ERROR = "ERROR.txt"  # in a candidate's folder: why it failed
 SCHEMA = pa.schema(
@@ -26,7 +33,7 @@ SCHEMA = pa.schema(
 
 def unit(candidate: str) -> str:
     """Folder of a candidate's model and record."""
-    return f"candidates/{candidate}"
+    return f"{FOLDER}/{candidate}"
 
 
 def write(store: Store, records: Iterable[Mapping[str, Any]], origin: Mapping[str, Any]) -> None:
@@ -57,3 +64,59 @@ def candidates(store: Store) -> list[str]:
     """
     table = read(store)
     return table[~table["diverged"]]["id"].tolist()
+
+
+def tidy(store: Store, keep: Collection[str]) -> None:
+    """Delete the weights of candidates that are done and not to be kept, and training states that were left behind.
+
+    A candidate without its weights is still done. Candidates that were brought have no weights in the folder.
+
+    Args:
+        store: the experiment's folder.
+        keep: ids of the candidates whose weights stay.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in store.sizes(FOLDER, recursive=True):
+        candidate, _, name = path.partition("/")
+        if name.endswith(WEIGHTS):
+            found[candidate].append(name)
+    for candidate in read(store)["id"]:
+        unwanted = [name for name in found[candidate] if name == RESUME or candidate not in keep]
+        record = store.done(unit(candidate)) if unwanted else None
+        if record is None:
+            continue
+        files = store.files_of(unit(candidate))
+        if files.keys() & set(unwanted):  # first no files of the unit any more, which is still done
+            rest = {name: written for name, written in files.items() if name not in unwanted}
+            store.commit(unit(candidate), record, rest)
+        for name in unwanted:
+            store.delete(f"{unit(candidate)}/{name}")
+
+
+def without_weights(store: Store, candidates: Iterable[str]) -> list[str]:
+    """Those of the candidates that were fine-tuned here, and whose weights were not kept."""
+    files_of = {candidate: store.files_of(unit(candidate)) for candidate in candidates}
+    return [
+        candidate
+        for candidate, files in files_of.items()
+        if files and not any(name.endswith(WEIGHTS) for name in files)
+    ]
+
+
+def require_weights(store: Store, candidates: Iterable[str], reason: str) -> None:
+    """Refuse to go on where candidates would have to be loaded whose weights were not kept.
+
+    Args:
+        store: the experiment's folder.
+        candidates: those to load.
+        reason: why they are needed.
+
+    Raises:
+        MissingError: names one, and what to do.
+    """
+    if gone := without_weights(store, candidates):
+        raise MissingError(
+            f"{reason}, and the weights of {len(gone)} candidates that would have to read it were not kept "
+            f"(sweep.keep_weights), among them {gone[0]}; go back to what was read before, or delete "
+            f"{store.where(unit(gone[0]))} and the like and run the sweep, which fine-tunes them again"
+        )

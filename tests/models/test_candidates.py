@@ -9,8 +9,11 @@ import pytest
 from lms_ray.models.candidates import Recipe, fine_tune
 from lms_ray.models.finetune import FineTuner
 from lms_ray.settings.candidates import Candidate
+from lms_ray.settings.errors import MissingError, StorageError
 from lms_ray.settings.loading import load
+from lms_ray.store import pool
 from lms_ray.store.files import Store
+from object_storage import S3
 
 CANDIDATE = Candidate(learning_rate=3e-3, epochs=2, batch_size=8, seed=0)
 TIMES = ("started", "seconds", "resumed_from_epoch")
@@ -30,10 +33,10 @@ def tuner(recipe: Recipe) -> FineTuner:
 
 @pytest.mark.parametrize("kept", [1, 0.5, 0])
 def test_it_goes_on_from_a_good_state_and_starts_anew_from_a_broken_one(
-    recipe: Recipe, tmp_path: Path, kept: float, caplog: pytest.LogCaptureFixture
+    recipe: Recipe, s3: S3, kept: float, caplog: pytest.LogCaptureFixture
 ):
     whole = fine_tune(CANDIDATE, recipe, "cpu")
-    other = replace(recipe, store=Store(str(tmp_path / "interrupted")))
+    other = replace(recipe, store=Store(s3("interrupted")))
     interrupted = tuner(other)
     interrupted.train_epoch()
     state = interrupted.state()
@@ -49,6 +52,45 @@ def test_it_goes_on_from_a_good_state_and_starts_anew_from_a_broken_one(
     weights = f"candidates/{record['id']}/model.safetensors"
     assert other.store.read_bytes(weights) == recipe.store.read_bytes(weights)
     assert not other.store.exists(resume)
+
+
+@pytest.mark.parametrize(("save_every", "epoch"), [(1, 3), (2, 2), (0, 0)])
+def test_an_interrupted_candidate_goes_on_from_the_last_epoch_that_was_to_be_saved(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save_every: int, epoch: int
+):
+    candidate = replace(CANDIDATE, epochs=4)
+    whole = fine_tune(candidate, recipe, "cpu")
+    experiment = load("quickstart", [f"sweep.save_every={save_every}"])
+    other = replace(recipe, store=Store(str(tmp_path / "interrupted")), experiment=experiment)
+    train_epoch = FineTuner.train_epoch
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(
+            FineTuner,
+            "train_epoch",
+            lambda tuner: train_epoch(tuner) if tuner.epoch < 3 else (_ for _ in ()).throw(KeyboardInterrupt),
+        )
+        fine_tune(candidate, other, "cpu")
+    record = fine_tune(candidate, other, "cpu")
+    assert (record["resumed_from_epoch"], record["losses"]) == (epoch, whole["losses"])
+    store, unit = other.store, pool.unit(record["id"])
+    assert store.files_of(unit) == recipe.store.files_of(unit)
+    assert not store.exists(f"{unit}/resume.safetensors")
+
+
+def test_a_state_that_cannot_be_saved_stops_the_candidate(recipe: Recipe, s3: S3, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(s3, "refused", "resume")
+    with pytest.raises(StorageError, match=r"resume\.safetensors: .*ACCESS_DENIED"):
+        fine_tune(CANDIDATE, replace(recipe, store=Store(s3())), "cpu")
+
+
+def test_a_new_dev_set_wants_the_weights_and_says_so_before_any_work(recipe: Recipe):
+    record = fine_tune(CANDIDATE, recipe, "cpu")
+    store = recipe.store
+    pool.write(store, [record], {})
+    pool.tidy(store, keep=())
+    assert recipe.finished(CANDIDATE, store) == record
+    with pytest.raises(MissingError, match=f"^en-dev has changed, and the weights .* among them {record['id']}; "):
+        replace(recipe, dev_digest="another").finished(CANDIDATE, store)
 
 
 def test_a_score_follows_the_dev_set_and_the_model_stays(recipe: Recipe, task, encoder, sentences):

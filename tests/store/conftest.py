@@ -9,17 +9,6 @@ import pytest
 
 from lms_ray.store.files import Store
 
-sys.path.insert(0, str(Path(__file__).parent))
-from object_store import ObjectStore
-
-
-@pytest.fixture
-def object_store() -> Iterator[ObjectStore]:
-    server = ObjectStore()
-    yield server
-    server.shutdown()
-    server.server_close()
-
 
 @pytest.fixture
 def local(tmp_path: Path) -> Store:

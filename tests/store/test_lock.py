@@ -88,9 +88,9 @@ def test_of_drivers_that_start_together_exactly_one_works(store: Store, started:
 
 
 @pytest.mark.parametrize("reaped", [False, True], ids=["zombie", "reaped"])
-def test_a_killed_driver_is_taken_over_at_once(local: Store, started: Start, reaped: bool):
-    process = started(HOLDER, local.root)
-    with pytest.raises(BusyError, match=f"process {process.pid} on"), hold(local):
+def test_a_killed_driver_is_taken_over_at_once(store: Store, started: Start, reaped: bool):
+    process = started(HOLDER, store.root)
+    with pytest.raises(BusyError, match=f"process {process.pid} on"), hold(store):
         pytest.fail("two drivers")
     process.kill()
     if reaped:
@@ -98,8 +98,8 @@ def test_a_killed_driver_is_taken_over_at_once(local: Store, started: Start, rea
     else:
         while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.01)
-    with hold(local):
-        assert holders(local) == [os.getpid()]
+    with hold(store):
+        assert holders(store) == [os.getpid()]
 
 
 def test_a_process_that_got_the_number_of_a_dead_driver_does_not_block(local: Store):
@@ -122,6 +122,17 @@ def test_a_driver_elsewhere_is_judged_by_its_heartbeat(local: Store, elsewhere: 
     other(local, age=STALE_AFTER + 1, **elsewhere)
     with hold(local):
         assert len(holders(local)) == 1
+
+
+def test_a_driver_elsewhere_is_judged_by_the_storage_s_clock(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lock, "STALE_AFTER", 1.0)  # S3 tells whole seconds
+    claim = Driver.own(holds=True)
+    store.write_json(f"{lock.FOLDER}/{'0' * 32}.json", asdict(replace(claim, host="elsewhere", started=4e9)))
+    with pytest.raises(BusyError, match=r"on elsewhere works on this experiment, last heard of [01] s"), hold(store):
+        pytest.fail("two drivers")
+    time.sleep(2.1)
+    with hold(store):
+        assert holders(store) == [os.getpid()]
 
 
 def test_a_heartbeat_from_the_future_does_not_block_for_good(local: Store):
