@@ -1,6 +1,7 @@
 """The command line: what is wrong ends in one line and its exit status, and looking writes nothing."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,26 @@ def test_a_plan_refuses_a_folder_of_another_experiment_as_the_job_does(
     (folder / "experiment.yaml").write_text("task: ner\n")
     assert lms_ray("plan") == 2
     assert f"error: name: {folder} holds another experiment" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "said"),
+    [
+        (lambda *_: os.kill(os.getpid(), signal.SIGINT), 130, "interrupted; the same command goes on from here"),
+        (lambda *_: os.kill(os.getpid(), signal.SIGTERM), 143, "interrupted; the same command goes on from here"),
+        (lambda *_: 1 / 0, 1, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_however_a_job_ends_its_status_says_so(
+    lms_ray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, ends: Callable, status: int, said: str
+):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "_do", ends)
+    try:
+        assert lms_ray("report") == status
+        assert capsys.readouterr().err.splitlines()[-1] == said
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status"])

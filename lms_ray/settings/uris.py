@@ -6,7 +6,7 @@ Whoever goes on with an experiment gives the keys again, in the URI or by the en
 import re
 
 # Up to the last @ of the authority; a key with a / in it, which no URI may have unescaped, is hidden all the same.
-USER_INFO = re.compile(r"(:/{1,3})(?:[^/?\s'\"]*@|[^/?@:\s'\"]*:(?!\d+/)[^?\s'\"]*@)")
+USER_INFO = re.compile(r"(:/{1,3})(?!anonymous@)(?:[^/?\s'\"]*@|[^/?@:\s'\"]*:(?!\d+/)[^?\s'\"]*@)")
 # Of Azure's, the only ones of pyarrow's options that are secret. The name stays, to say that something was there.
 SECRET_OPTION = re.compile(r"([?&](?:client_secret|sas_token)=)[^&\s'\"]*", re.IGNORECASE)
 
