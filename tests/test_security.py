@@ -268,7 +268,7 @@ def test_code_in_a_data_set_never_runs(tmp_path: Path, monkeypatch: pytest.Monke
     folder = tmp_path / "data"
     folder.mkdir()
     plant(folder)
-    place = Place(Data(format="hub", hub={"*": {"path": str(folder)}}), "en", "train")
+    place = Place(Data(format="hub", hub={"*": {"path": str(folder)}}), "en", "train", root=None)
     with pytest.raises(DataError, match="data train: cannot be read: "):
         find("hub", TaggedSentence)(place)
 
