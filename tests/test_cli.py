@@ -37,7 +37,7 @@ def lms_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
         (["plan", "task=ner"], "data.format: found 'conllu'; accepted for this task's examples"),
         (["plan", "finetune.max_length=512"], "finetune.max_length: found 512; accepted is at most 128"),
         (["plan", "nothing.yaml"], "CONFIG: found no file 'nothing.yaml'"),
-        (["plan", str(JOBS / "ner-small.yaml"), "data.root=/no/such/folder"], "/no/such/folder/wikiann/"),
+        (["plan", str(JOBS / "ner-small.yaml"), "data.root=/no/such/folder"], "data.root: found no folder /no"),
         (["report", "storage=elsewhere"], "not there yet; run `python -m lms_ray.sweep` first"),
         (["status", "elsewhere"], "PATH: found no experiment.yaml in "),
     ],

@@ -76,4 +76,4 @@ def test_a_configuration_is_printed_and_can_be_read_again(installed: Path, tmp_p
 def test_the_status_of_no_experiment(installed: Path, tmp_path: Path):
     done = subprocess.run([installed / "lms-ray", "status", "nowhere"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: PATH: found no experiment.yaml in nowhere")
+    assert done.stderr.startswith(f"error: PATH: found no experiment.yaml in {tmp_path}/nowhere")

@@ -40,6 +40,7 @@ from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load, to_yaml
 from lms_ray.settings.uris import with_credentials_of, without_credentials
 from lms_ray.store import identity, lineage, lock, pool, provenance
+from lms_ray.store.attempts import Machine
 from lms_ray.store.files import Store
 from made_picks import HAND_MADE, experiment
 from object_storage import Roots
@@ -537,6 +538,7 @@ def test_the_reason_of_a_failure_shows_no_keys(s3: Roots, task, encoder: Encoder
     trial = Trial.__new__(Trial)  # in no actor
     trial.recipe = Recipe(load("quickstart"), Store(storage), "hash", encoder, task, windows, windows, dev_digest="dev")
     trial.candidate, trial.device = Candidate(1e-3, 1, 8, 0), storage
+    trial.machine = Machine(host="node", market=None, accelerator=None, cpus=1, gpus=0)
     with pytest.raises(RuntimeError, match="device"):
         trial.step()
     found = everything(Store(storage))

@@ -85,7 +85,7 @@ def _amounts(work: Work) -> list[tuple[str, str]]:
     examples, lines = (sum(len(corpus) for corpus in some) for some in (corpora.labelled, corpora.texts))
     parameters, dtype = work.model.num_parameters(), experiment.finetune.save_dtype
     size = parameters * (2 if dtype == "bfloat16" else 4)
-    saves, state = _saves(work.epochs), parameters * STATE_BYTES
+    saves, state = _saves(work.epochs, experiment.sweep.save_every), parameters * STATE_BYTES
     is_searched = experiment.sweep.search == "optuna"
     return [
         ("candidates", f"{work.candidates:,}"),
@@ -102,7 +102,7 @@ def _amounts(work: Work) -> list[tuple[str, str]]:
         ("forward passes", f"{work.features.amount:,.0f}"),
         ("rankers", f"{work.ranking.amount:,.0f}"),
         ("checkpoint", f"{_bytes(size)} ({parameters / 1e6:,.1f} M parameters, {dtype})"),
-        ("all checkpoints", _bytes(work.candidates * size) if epochs else "none, they stay where they are"),
+        ("all checkpoints", _kept(experiment, work.candidates, size) if epochs else "none, they stay where they are"),
         (
             "resume states",
             f"{_bytes(saves * state)} written ({saves:,.0f} of {_bytes(state)} each)" if saves else "none",
@@ -111,9 +111,19 @@ def _amounts(work: Work) -> list[tuple[str, str]]:
     ]
 
 
-def _saves(epochs: Sequence[float]) -> float:
-    """Epochs after which a candidate's state is saved: all but its last one."""
-    return sum(each - 1 for each in epochs)
+def _kept(experiment: Experiment, candidates: int, size: float) -> str:
+    """Bytes of all checkpoints, and of those that stay."""
+    stay = {
+        "all": "",
+        "pool": f", {_bytes(experiment.meta_split.sizes(candidates)[2] * size)} after the features",
+        "picks": ", only the picks' after selection",
+    }
+    return _bytes(candidates * size) + stay[experiment.sweep.keep_weights]
+
+
+def _saves(epochs: Sequence[float], every: int) -> float:
+    """How often a candidate's state is saved, all candidates together: never after its last epoch."""
+    return sum((each - 1) // every for each in epochs) if every else 0
 
 
 def _estimates(work: Work, like: str | None) -> list[Estimate]:

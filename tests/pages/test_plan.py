@@ -50,6 +50,15 @@ def test_the_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert any(line.startswith("no wall time: set ") for line in lines)
 
 
+def test_what_is_saved_and_what_stays(tmp_path: Path, capsys: pytest.CaptureFixture):
+    settings = [f"storage={tmp_path}", "sweep.save_every=2", "sweep.keep_weights=pool"]
+    lines = planned(load("quickstart", settings), capsys)
+    assert "(24 of " in lines["resume states"][0]  # after the second epoch of 3 and of 4
+    assert re.fullmatch(r"[\d.]+ MB, [\d.]+ MB after the features", lines["all checkpoints"][0])
+    never = planned(load("quickstart", [*settings, "sweep.save_every=0"]), capsys)
+    assert never["resume states"] == ["none"]
+
+
 def test_operations_are_those_of_the_parameters_and_subwords(
     encoder_folder: Path,
     sentences: Callable[..., list[TaggedSentence]],
