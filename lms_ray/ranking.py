@@ -8,7 +8,7 @@ Labels of other languages than the pivots are never read here, and a ranker is h
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
 from lms_ray.settings import languages
-from lms_ray.settings.errors import RankingError
+from lms_ray.settings.errors import RankingError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import encodings, lineage, pool, rankings
 from lms_ray.store.attempts import Use
@@ -173,9 +173,13 @@ def _watching(store: Store, folder: str, progress: Progress) -> Iterator[None]:
     """Show progress from what is committed, while the Train job holds this thread."""
     stop = threading.Event()
 
+    def show() -> None:
+        with suppress(StorageError):  # which may answer the next time
+            progress.show(sum(store.done(f"{folder}/{name}") is not None for name in store.names(folder)))
+
     def watch() -> None:
         while not stop.wait(progress.every):
-            progress.show(sum(store.done(f"{folder}/{name}") is not None for name in store.names(folder)))
+            show()
 
     thread = threading.Thread(target=watch, daemon=True, name="ranking-progress")
     thread.start()
@@ -184,6 +188,7 @@ def _watching(store: Store, folder: str, progress: Progress) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+        show()
 
 
 def _conclude(store: Store, material: Material, folder: str, grid: list[Point], origin: dict[str, Any]) -> None:

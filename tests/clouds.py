@@ -145,9 +145,8 @@ def running() -> Iterator[Cloud]:
         try:
             yield cloud
         finally:
-            head.terminate()
-            head.wait()
             _end(folder)
+            head.wait()
 
 
 def a_free_port() -> int:
@@ -192,7 +191,7 @@ def _configuration(address: str, folder: str) -> dict[str, Any]:
 
 
 def _end(folder: str) -> None:
-    """End what the head's end leaves: nodes that its autoscaler started. (`ray stop` would end every Ray.)"""
+    """End the head and the nodes that its autoscaler started. (`ray stop` would end every Ray of the machine.)"""
     left = [
         process for process in psutil.process_iter(["cmdline"]) if folder in " ".join(process.info["cmdline"] or [])
     ]

@@ -20,22 +20,24 @@ from object_storage import BUCKET, Roots
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 TRIAL, ENCODER, RANKER = "ResourceTrainable", "EncodingActor", "RayTrainWorker"
-STORAGE = f"s3://{BUCKET}/runs"
+STORAGE, DATA = f"s3://{BUCKET}/runs", f"s3://{BUCKET}/ud"
+SECRET = "of-the-bucket"
 
 
 @pytest.fixture(scope="module")
-def bucket(s3: Roots) -> Iterator[Store]:
-    """The experiment's folder in the bucket; who opens it without keys takes them from the environment, as here."""
+def bucket(s3: Roots, languages: tuple[Path, Path]) -> Iterator[Store]:
+    """The experiment's folder in a bucket that holds the data; its keys are in the environment, as of a role."""
     endpoint = s3().partition("endpoint_override=")[2]
     environment = {
         "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://{endpoint}",
     }
     with pytest.MonkeyPatch.context() as patch:
         for key, value in environment.items():
             patch.setenv(key, value)
+        Store(f"s3://{BUCKET}").upload(languages[0], "ud")
         yield Store(f"{STORAGE}/small")
 
 
@@ -46,7 +48,7 @@ def cloud(bucket: Store) -> Iterator[Cloud]:
 
 
 def stage(name: str, job: Path, *more: str) -> list[str]:
-    return ["-m", f"lms_ray.{name}", str(job), f"storage={STORAGE}", *more]
+    return ["-m", f"lms_ray.{name}", str(job), f"data.root={DATA}", f"storage={STORAGE}", *more]
 
 
 def test_a_stopped_job_leaves_nothing_running_and_is_submitted_again(cloud: Cloud, bucket: Store, job: Path):
@@ -91,6 +93,8 @@ def test_the_picks_are_those_of_a_local_run(cloud: Cloud, bucket: Store, job: Pa
     picks = pd.read_parquet(io.BytesIO(bucket.read_bytes("picks.parquet")))
     pd.testing.assert_frame_equal(picks, small.picks(finished))
     assert bucket.exists("report/report.html")
+    assert SECRET not in output
+    assert not [path for path in bucket.listed() if SECRET.encode() in bucket.read_bytes(path)]
 
 
 def test_a_node_that_joins_and_cannot_do_the_work_is_named(cloud: Cloud, bucket: Store):
@@ -106,7 +110,7 @@ store = Store("STORAGE/unfit")
 with hold(store), connect(Cluster(address="auto")), watched(store, folders=["/of/the/head"]):
     ray.get(ray.remote(num_cpus=1)(lambda: __import__("time").sleep(600)).remote())
 """.replace("STORAGE", STORAGE)
-    done = cloud.ray("job", "submit", "--working-dir", ".", "--", sys.executable, "-c", f"'{script}'")
+    done = cloud.ray("job", "submit", "--working-dir", ".", "--", sys.executable, "-c", script)
     assert done.returncode
     assert f"({os.uname().nodename}) has no folder /of/the/head; accepted is one that all nodes share" in done.stdout
 
