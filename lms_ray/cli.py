@@ -131,8 +131,9 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
         if ON_RAY & set(stages):
             import ray
 
-            from lms_ray.cluster.connecting import connect, is_local
+            from lms_ray.cluster.connecting import connect
             from lms_ray.cluster.nodes import watched
+            from lms_ray.cluster.resources import is_local
 
             resources = {key: getattr(experiment, key).resources for key in ("sweep", "encode", "ranker")}
             stack.enter_context(connect(experiment.cluster, **resources))

@@ -23,8 +23,7 @@ import ray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.choosing import keeping
-from lms_ray.cluster.connecting import asked, fitting, use
-from lms_ray.cluster.machine import this_machine
+from lms_ray.cluster.resources import fitting, set_up, workers_for
 from lms_ray.data.corpora import Corpus, Text
 from lms_ray.models import brought, folders
 from lms_ray.models.encode import Encoded, encode
@@ -194,7 +193,7 @@ def _stream(
         batch_format="pyarrow",
         zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(
-            size=asked(resources, experiment.cluster, len(rows)),
+            size=workers_for(resources, experiment.cluster, len(rows)),
             max_tasks_in_flight_per_actor=2,
             max_concurrent_calls_per_actor=2,
             enable_true_multi_threading=True,
@@ -239,8 +238,7 @@ class EncodingActor:
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Encode one row: a candidate and the numbers of its shards."""
         (row,) = batch.to_pylist()
-        resources = self.experiment.encode.resources
-        device, machine = use(resources), this_machine(resources)
+        device, machine = set_up(self.experiment.encode.resources)
         model = self._model(row["candidate"], device)
         for shard in row["shards"]:
             windows = ray.get(self.windows[shard])

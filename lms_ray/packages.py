@@ -11,11 +11,16 @@ NEEDED = (
 
 
 def require() -> None:
-    """End the process with a message where a package is missing."""
+    """Say in one line what is missing, and where it comes from.
+
+    Raises:
+        ImportError: a package is missing; said of lms_ray itself, so that `python -m` prints no traceback.
+    """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        sys.exit(
-            f"error: the Python that runs this ({sys.executable}) has no {', '.join(missing)}; on a cluster they come "
-            "from `ray job submit --runtime-env clusters/runtime-env.yaml ...` or from an image of "
-            "clusters/Dockerfile, on one machine from `make setup`"
+        raise ImportError(
+            f"the Python that runs this ({sys.executable}) has no {', '.join(missing)}; on a cluster they come from "
+            "`ray job submit --runtime-env clusters/runtime-env.yaml ...` or from an image of clusters/Dockerfile, "
+            "on one machine from `make setup`",
+            name="lms_ray",
         )

@@ -20,8 +20,7 @@ from ray.train.torch import TorchTrainer
 from lms_ray import tasks
 from lms_ray.choosing.grid import Material, Point, choose, fit_point, points, targets_by_pivots
 from lms_ray.choosing.split import divide
-from lms_ray.cluster.connecting import asked, calling, is_local, use
-from lms_ray.cluster.machine import this_machine
+from lms_ray.cluster.resources import is_local, making_room, set_up, workers_for
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
@@ -102,7 +101,7 @@ def _fit_all(
 ) -> None:
     resources = experiment.ranker.resources
     # A cluster starts with what there is, and takes up what joins; a local Ray cannot grow.
-    most = asked(resources, experiment.cluster, len(missing))
+    most = workers_for(resources, experiment.cluster, len(missing))
     workers: Any = most if is_local(experiment.cluster) else (1, most)
     file_system, base = store.file_system
     trainer = TorchTrainer(
@@ -128,8 +127,8 @@ def _fit_all(
     )
     progress = Progress("ranking", "rankers", total, done=total - len(missing))
     try:
-        calls = calling(resources, experiment.cluster, most)
-        with _watching(store, folder, progress), _keeping_interrupts(), calls:
+        room = making_room(resources, experiment.cluster, most)
+        with _watching(store, folder, progress), _keeping_interrupts(), room:
             trainer.fit()
     finally:
         store.delete(f"{rankings.UNIT}/train")  # Ray Train's own bookkeeping; what counts is in `folder`
@@ -139,7 +138,7 @@ def _worker(config: dict[str, Any]) -> None:
     """One Ray Train worker: every n-th grid point that is not done."""
     store, context = config["store"], ray.train.get_context()
     material: Material = ray.get(config["material"])
-    device, machine = use(config["resources"]), this_machine(config["resources"])
+    device, machine = set_up(config["resources"])
     for point, targets in config["work"][context.get_world_rank() :: context.get_world_size()]:
         unit = f"{config['folder']}/{point.name}"
         if store.done(unit):

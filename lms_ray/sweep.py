@@ -19,8 +19,7 @@ from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 
 from lms_ray.cluster import examining, search
-from lms_ray.cluster.connecting import use
-from lms_ray.cluster.machine import this_machine
+from lms_ray.cluster.resources import set_up
 from lms_ray.models import candidates
 from lms_ray.models.candidates import Recipe
 from lms_ray.models.job import Job
@@ -31,7 +30,6 @@ from lms_ray.settings.errors import SweepError
 from lms_ray.settings.hashing import seed_for
 from lms_ray.settings.uris import without_credentials
 from lms_ray.store import attempts, lineage, pool
-from lms_ray.store.files import Store
 
 log = logging.getLogger(__name__)
 
@@ -51,33 +49,36 @@ def run(job: Job) -> None:
         records = examining.take_all(job)
     else:
         recipe = candidates.prepare(job)
-        of_search = experiment.sweep.search == "optuna"
-        wanted, done = _search(recipe, store) if of_search else fine_tune_all(grid(experiment.sweep), recipe, store)
+        if experiment.sweep.search == "optuna":
+            wanted, done = _search(recipe)
+        else:
+            wanted = grid(experiment.sweep)
+            done = fine_tune_all(wanted, recipe)
         _refuse_failures(wanted, done, recipe)
         records = [done[candidate] for candidate in wanted]
     pool.write(store, records, {"settings": lineage.settings(experiment, lineage.CANDIDATES)})
     _check_diverged(records, experiment.meta_split)
 
 
-def fine_tune_all(wanted: list[Candidate], recipe: Recipe, store: Store) -> tuple[list[Candidate], Records]:
-    """Fine-tune the candidates that are not done, as Tune trials."""
-    done = _finished(wanted, recipe, store)
+def fine_tune_all(wanted: list[Candidate], recipe: Recipe) -> Records:
+    """Fine-tune the candidates that are not done, as Tune trials; the records of all that are done then."""
+    done = _finished(wanted, recipe)
     progress = Progress("sweep", "candidates", len(wanted), done=len(done))
     missing = [asdict(candidate) for candidate in wanted if candidate not in done]
     if missing:
         _, fresh = _tune(recipe, progress, {"candidate": tune.grid_search(missing)}, None, samples=1)
         done |= fresh
-    return wanted, done
+    return done
 
 
-def _search(recipe: Recipe, store: Store) -> tuple[list[Candidate], Records]:
+def _search(recipe: Recipe) -> tuple[list[Candidate], Records]:
     """Candidates proposed by Optuna's TPE; those of an earlier run are finished first, then taught to the sampler."""
     sweep, seed = recipe.experiment.sweep, recipe.experiment.seed
     assert sweep.candidates is not None
-    begun = [candidate for candidate in _begun(recipe, store) if search.is_within(candidate, sweep)][: sweep.candidates]
-    done = _finished(begun, recipe, store)
+    begun = [candidate for candidate in _begun(recipe) if search.is_within(candidate, sweep)][: sweep.candidates]
+    done = _finished(begun, recipe)
     if len(done) < len(begun):
-        begun, done = fine_tune_all(begun, recipe, store)
+        done = fine_tune_all(begun, recipe)
     more = sweep.candidates - len(begun)
     progress = Progress("sweep", "candidates", sweep.candidates, done=len(done))
     if not more:
@@ -89,19 +90,17 @@ def _search(recipe: Recipe, store: Store) -> tuple[list[Candidate], Records]:
     return [*begun, *proposed], done | fresh
 
 
-def _begun(recipe: Recipe, store: Store) -> list[Candidate]:
+def _begun(recipe: Recipe) -> list[Candidate]:
     """Candidates of this recipe that were begun, in the order in which they were proposed."""
-    found = {
-        name: Candidate(**store.read_json(f"{pool.unit(name)}/candidate.json"))
-        for name in store.names("candidates")
-        if store.exists(f"{pool.unit(name)}/candidate.json")
-    }
+    store = recipe.store
+    settings = {name: f"{pool.unit(name)}/{pool.SETTING}" for name in store.names(pool.FOLDER)}
+    found = {name: Candidate(**store.read_json(path)) for name, path in settings.items() if store.exists(path)}
     of_recipe = [candidate for name, candidate in found.items() if recipe.id(candidate) == name]
     return sorted(of_recipe, key=lambda candidate: candidate.seed)
 
 
-def _finished(wanted: Iterable[Candidate], recipe: Recipe, store: Store) -> Records:
-    records = {candidate: recipe.finished(candidate, store) for candidate in wanted}
+def _finished(wanted: Iterable[Candidate], recipe: Recipe) -> Records:
+    records = {candidate: recipe.finished(candidate) for candidate in wanted}
     return {candidate: record for candidate, record in records.items() if record}
 
 
@@ -110,7 +109,7 @@ def _refuse_failures(wanted: Sequence[Candidate], done: Records, recipe: Recipe)
     if failed:
         raise SweepError(
             f"{len(failed)} of {len(wanted)} candidates failed, among them {failed[0]}: "
-            f"{recipe.store.where(pool.unit(failed[0]))}/ERROR.txt says why, unless its machine was lost; "
+            f"{recipe.store.where(pool.unit(failed[0]))}/{pool.ERROR} says why, unless its machine was lost; "
             "run the job again to try them again"
         )
 
@@ -174,8 +173,7 @@ class Trial(tune.Trainable):
     def setup(self, config: dict[str, Any], recipe: Recipe) -> None:  # type: ignore[override]  # with_parameters adds it
         """Take over what all candidates share, once for each actor."""
         self.recipe = recipe
-        self.device = use(recipe.experiment.sweep.resources)
-        self.machine = this_machine(recipe.experiment.sweep.resources)
+        self.device, self.machine = set_up(recipe.experiment.sweep.resources)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -41,10 +41,10 @@ def test_too_few_that_are_left_end_the_job(tmp_path):
 def test_a_search_goes_on_with_its_own_candidates_only(tmp_path, task, encoder, sentences):
     """Another recipe's search, with other settings of `finetune`, began with the same proposals."""
     windows = task.windows(sentences(4), encoder.tokenizer, 32)
-    recipe = Recipe(load("quickstart"), str(tmp_path), "a", encoder, task, windows, windows, dev_digest="dev")
     store = Store(str(tmp_path))
+    recipe = Recipe(load("quickstart"), store, "a", encoder, task, windows, windows, dev_digest="dev")
     proposals = [Candidate(1e-3, 1, 32, seed=seed) for seed in range(2)]
     for of_recipe in (recipe, replace(recipe, config_hash="b")):
         for candidate in proposals:
             store.write_json(f"{pool.unit(of_recipe.id(candidate))}/candidate.json", asdict(candidate))
-    assert _begun(recipe, store) == proposals
+    assert _begun(recipe) == proposals

@@ -88,8 +88,9 @@ def test_a_python_that_lacks_them_says_so_in_one_line(module: str, tmp_path: Pat
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert ended.returncode == 1
-    said = rf"error: the Python that runs this \({re.escape(sys.executable)}\) has no conllu, .*, transformers; "
-    done = r"on a cluster they come from `ray job submit --runtime-env clusters/runtime-env\.yaml .*\n"
+    python = re.escape(sys.executable)
+    said = rf".* \(ImportError: the Python that runs this \({python}\) has no conllu, .*, transformers; "
+    done = r"on a cluster they come from `ray job submit --runtime-env clusters/runtime-env\.yaml .*`make setup`\)\n"
     assert re.fullmatch(said + done, ended.stderr)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import ray
 
-from lms_ray.cluster.connecting import use
+from lms_ray.cluster.resources import set_up
 from lms_ray.models import brought
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
@@ -68,4 +68,4 @@ def take_all(job: Job) -> list[dict[str, Any]]:
 
 
 def _examine(folder: str, standard: brought.Standard) -> dict[str, Any]:
-    return brought.examine(folder, standard, use(standard.experiment.sweep.resources))
+    return brought.examine(folder, standard, set_up(standard.experiment.sweep.resources)[0])

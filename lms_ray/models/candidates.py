@@ -25,6 +25,7 @@ from lms_ray.settings.candidates import Candidate
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
 from lms_ray.store import pool
+from lms_ray.store.attempts import Event
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.windows import Windows
@@ -51,16 +52,16 @@ class Recipe:
         """Id of a candidate that is made after this recipe."""
         return candidate.id(self.config_hash)
 
-    def finished(self, candidate: Candidate, store: Store) -> dict[str, Any] | None:
+    def finished(self, candidate: Candidate) -> dict[str, Any] | None:
         """The record of a candidate that is whole and was scored on today's dev set; otherwise None.
 
         Raises:
             MissingError: it was scored on another dev set, and its weights are gone.
         """
-        record = store.done(pool.unit(self.id(candidate)))
+        record = self.store.done(pool.unit(self.id(candidate)))
         if record is None or record["dev"] == self.dev_digest:
             return record
-        pool.require_weights(store, [self.id(candidate)], f"{self.experiment.source}-dev has changed")
+        pool.require_weights(self.store, [self.id(candidate)], f"{self.experiment.source}-dev has changed")
         return None
 
 
@@ -95,7 +96,7 @@ def prepare(job: Job) -> Recipe:
 
 
 def fine_tune(
-    candidate: Candidate, recipe: Recipe, device: str, tell: Callable[[int, bool], None] = lambda epochs, saved: None
+    candidate: Candidate, recipe: Recipe, device: str, tell: Callable[[Event, int], None] = lambda event, epochs: None
 ) -> dict[str, Any]:
     """Train a candidate from its last saved epoch to its end, and commit it.
 
@@ -103,30 +104,29 @@ def fine_tune(
         candidate: its setting.
         recipe: what it shares with the others.
         device: `cpu` or `cuda`.
-        tell: hears how many epochs are done, and whether that state is in the storage: of the state that it begins
-            with, of each epoch's end, and of each state that is saved.
+        tell: hears how far it is, see `store.attempts`.
 
     Returns:
         The candidate's record.
     """
     store, unit = recipe.store, pool.unit(recipe.id(candidate))
     if record := store.done(unit):
-        return record if record["dev"] == recipe.dev_digest else _score_again(unit, record, recipe, store, device)
+        return record if record["dev"] == recipe.dev_digest else _score_again(unit, record, recipe, device)
     started = time.time()
     resume = f"{unit}/{pool.RESUME}"
-    store.write_json(f"{unit}/candidate.json", asdict(candidate))
+    store.write_json(f"{unit}/{pool.SETTING}", asdict(candidate))
     if device == "cuda":
         torch.cuda.empty_cache()  # the last candidate of this process is gone; give its memory back first
-    tuner = _begin(candidate, recipe, store, resume, device)
+    tuner = _begin(candidate, recipe, resume, device)
     resumed_from = tuner.epoch
-    tell(tuner.epoch, True)
+    tell("begun", tuner.epoch)
     save_every = recipe.experiment.sweep.save_every
     with Saver(store, resume) as saver:
         while not tuner.is_finished:
             tuner.train_epoch()
-            tell(tuner.epoch, False)
+            tell("ended", tuner.epoch)
             if save_every and tuner.epoch % save_every == 0 and not tuner.is_finished:
-                saver.save(tuner.state, partial(tell, tuner.epoch, True))
+                saver.save(tuner.state, partial(tell, "saved", tuner.epoch))
     with tempfile.TemporaryDirectory(prefix="lms-ray-model-") as folder:
         tuner.save_model(Path(folder))
         files = store.upload(Path(folder), unit)
@@ -144,12 +144,13 @@ def fine_tune(
     }
     store.commit(unit, record, files)
     store.delete(resume)  # after the commit: whoever dies between goes on from here, or leaves it to `pool.tidy`
-    store.delete(f"{unit}/ERROR.txt")
+    store.delete(f"{unit}/{pool.ERROR}")
     return record
 
 
-def _begin(candidate: Candidate, recipe: Recipe, store: Store, resume: str, device: str) -> FineTuner:
+def _begin(candidate: Candidate, recipe: Recipe, resume: str, device: str) -> FineTuner:
     """The state after the last saved epoch, or the beginning where there is none that can be read."""
+    store = recipe.store
     tuner = FineTuner(
         recipe.task,
         recipe.encoder,
@@ -168,8 +169,9 @@ def _begin(candidate: Candidate, recipe: Recipe, store: Store, resume: str, devi
     return tuner
 
 
-def _score_again(unit: str, record: dict[str, Any], recipe: Recipe, store: Store, device: str) -> dict[str, Any]:
+def _score_again(unit: str, record: dict[str, Any], recipe: Recipe, device: str) -> dict[str, Any]:
     """The record of a whole candidate, its score measured on a dev set that has changed since."""
+    store = recipe.store
     with store.as_local(unit) as folder:
         model = recipe.task.load(folder, device)
     record = record | _dev_score(model, recipe)

@@ -1,7 +1,7 @@
 """`candidates/<id>/attempts/<started>-<token>.json`: every attempt to fine-tune a candidate, and what it took.
 
     with recorded(store, pool.unit(candidate), machine, examples=12544, planned=4) as attempt:
-        attempt.tell(1, saved=True)
+        attempt.tell("begun", 0)
 
 Each attempt writes a file of its own, and renews it about once a minute. So the storage alone tells what a machine
 that was lost had cost: when it was last heard of, and which of its epochs are safe. Work never waits for this record,
@@ -21,6 +21,7 @@ from lms_ray.settings.base import Model
 from lms_ray.settings.errors import BrokenError, StorageError
 from lms_ray.store.files import Store
 
+Event = Literal["begun", "ended", "saved"]
 FOLDER = "attempts"  # of a candidate
 BEAT_EVERY = 60.0  # seconds
 
@@ -121,20 +122,22 @@ class Running:
         self.ended_at: dict[int, float] = {}
         self.renew()
 
-    def tell(self, epochs: int, saved: bool) -> None:
-        """Hear that an epoch has ended, or that its state is safe: that may be later, and from another thread.
+    def tell(self, event: Event, epochs: int) -> None:
+        """Hear how far the training is.
 
         Args:
-            epochs: how many are done then.
-            saved: whether that state is in the storage. The first call says so of the one that was begun with.
+            event: it has `begun` after so many epochs, one more has `ended`, or a state is `saved`: in the storage,
+                which may be later, and said by another thread.
+            epochs: how many were done then.
         """
-        if not saved:
-            self.ended_at[epochs] = time.time()
-            self.renew(epochs=epochs)
-        elif epochs in self.ended_at:
-            self.renew(saved=self.ended_at[epochs])
-        else:
-            self.renew(first=epochs, epochs=epochs)
+        match event:
+            case "begun":
+                self.renew(first=epochs, epochs=epochs)
+            case "ended":
+                self.ended_at[epochs] = time.time()
+                self.renew(epochs=epochs)
+            case "saved":
+                self.renew(saved=self.ended_at[epochs])
 
     def renew(self, **changes: Any) -> None:
         """Write what is known now."""

@@ -11,6 +11,8 @@ from lms_ray.settings.errors import MissingError
 from lms_ray.store.files import Store
 
 FOLDER = "candidates"
+SETTING = "candidate.json"
+"""What a candidate is to be, in its folder from its beginning."""
 RESUME = "resume.safetensors"
 """State of a candidate that trains, in its folder."""
 WEIGHTS = ".safetensors"

@@ -12,6 +12,7 @@ from lms_ray.settings.candidates import Candidate
 from lms_ray.settings.errors import MissingError, StorageError
 from lms_ray.settings.loading import load
 from lms_ray.store import pool
+from lms_ray.store.attempts import Event
 from lms_ray.store.files import Store
 from object_storage import S3
 
@@ -88,9 +89,9 @@ def test_a_new_dev_set_wants_the_weights_and_says_so_before_any_work(recipe: Rec
     store = recipe.store
     pool.write(store, [record], {})
     pool.tidy(store, keep=())
-    assert recipe.finished(CANDIDATE, store) == record
+    assert recipe.finished(CANDIDATE) == record
     with pytest.raises(MissingError, match=f"^en-dev has changed, and the weights .* among them {record['id']}; "):
-        replace(recipe, dev_digest="another").finished(CANDIDATE, store)
+        replace(recipe, dev_digest="another").finished(CANDIDATE)
 
 
 def test_a_score_follows_the_dev_set_and_the_model_stays(recipe: Recipe, task, encoder, sentences):
@@ -99,10 +100,10 @@ def test_a_score_follows_the_dev_set_and_the_model_stays(recipe: Recipe, task, e
     before = store.read_bytes(weights)
     dev = task.windows(sentences(30, seed=7), encoder.tokenizer, 32)
     other = replace(recipe, dev=dev, dev_digest="another")
-    assert other.finished(CANDIDATE, store) is None
+    assert other.finished(CANDIDATE) is None
     second = fine_tune(CANDIDATE, other, "cpu")
     assert second["dev_score"] != first["dev_score"]
-    assert other.finished(CANDIDATE, store) == second
+    assert other.finished(CANDIDATE) == second
     assert store.read_bytes(weights) == before
     assert {key for key in first if first[key] != second[key]} == {"dev_score", "dev"}
     assert fine_tune(CANDIDATE, other, "cpu") == second
@@ -117,18 +118,18 @@ def test_a_candidate_that_diverged_says_so(recipe: Recipe):
 
 def test_what_is_done_and_what_is_safe_is_told(recipe: Recipe):
     """From this the cost of a lost machine is known; the last epoch is safe when the candidate is done."""
-    told: list[tuple[int, bool]] = []
+    told: list[tuple[Event, int]] = []
 
-    def stops_in_the_end(epochs: int, saved: bool) -> None:
-        told.append((epochs, saved))
+    def stops_in_the_end(event: Event, epochs: int) -> None:
+        told.append((event, epochs))
         if epochs == 3:
             raise InterruptedError
 
     three = replace(CANDIDATE, epochs=3)
     with pytest.raises(InterruptedError):
         fine_tune(three, recipe, "cpu", stops_in_the_end)
-    assert told[0] == (0, True)
-    assert sorted(told[1:]) == [(1, False), (1, True), (2, False), (2, True), (3, False)]
+    assert told[0] == ("begun", 0)
+    assert sorted(told[1:]) == [("ended", 1), ("ended", 2), ("ended", 3), ("saved", 1), ("saved", 2)]
     told.clear()
-    fine_tune(three, recipe, "cpu", lambda epochs, saved: told.append((epochs, saved)))
-    assert told == [(2, True), (3, False)]
+    fine_tune(three, recipe, "cpu", lambda event, epochs: told.append((event, epochs)))
+    assert told == [("begun", 2), ("ended", 3)]
