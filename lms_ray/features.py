@@ -23,7 +23,7 @@ import ray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.choosing import keeping
-from lms_ray.cluster.resources import fitting, set_up, workers_for
+from lms_ray.cluster.resources import room, set_up, workers_for
 from lms_ray.data.corpora import Corpus, Text
 from lms_ray.models import brought, folders
 from lms_ray.models.encode import Encoded, encode
@@ -148,7 +148,7 @@ def _tokenise(
     wanted: Sequence[Corpus | Text], task: Task, experiment: Experiment, tokenizer: PreTrainedTokenizerBase
 ) -> list[Shard]:
     """Shards of all corpora, tokenised in parallel; only references come back."""
-    remote: Any = ray.remote(num_cpus=1, num_returns=2)(_windows)
+    remote: Any = ray.remote(num_cpus=1, num_returns=2, max_retries=-1)(_windows)  # nodes may go at any time
     shared = [ray.put(value) for value in (task, tokenizer)]
     pending = []
     for corpus in wanted:
@@ -180,7 +180,7 @@ def _stream(
 ) -> Iterator[Result]:
     """Results in the order in which they are finished."""
     resources = experiment.encode.resources
-    parts = -(-2 * fitting(resources) // len(work))  # few candidates: share each between actors
+    parts = -(-2 * room(resources, experiment.cluster) // len(work))  # few candidates: share each between actors
     rows = []
     for candidate, numbers in work.items():
         for part in np.array_split(numbers, min(parts, len(numbers))):

@@ -31,6 +31,9 @@ from lms_ray.store import encodings, lineage, pool, rankings
 from lms_ray.store.attempts import Use
 from lms_ray.store.files import DONE, Store
 
+RESIZE_EVERY = 120.0  # seconds: a resize starts all workers anew, each with the ranker that it was fitting
+LOSSES = 30  # nodes that the whole stage may lose without a notice before it fails
+
 
 def run(job: Job) -> None:
     """Fit the missing grid points, choose among them, and write every candidate's score for every target."""
@@ -102,7 +105,9 @@ def _fit_all(
     resources = experiment.ranker.resources
     # A cluster starts with what there is, and takes up what joins; a local Ray cannot grow.
     most = workers_for(resources, experiment.cluster, len(missing))
-    workers: Any = most if is_local(experiment.cluster) else (1, most)
+    grows = not is_local(experiment.cluster)
+    workers: Any = (1, most) if grows else most
+    failures = LOSSES if grows else experiment.sweep.max_failures
     file_system, base = store.file_system
     trainer = TorchTrainer(
         _worker,
@@ -115,6 +120,7 @@ def _fit_all(
         },
         scaling_config=ray.train.ScalingConfig(
             num_workers=workers,
+            elastic_resize_monitor_interval_s=RESIZE_EVERY,  # type: ignore[call-arg]  # Train V2 has it
             use_gpu=resources.gpus > 0,
             resources_per_worker={"CPU": resources.cpus, "GPU": resources.gpus},
         ),
@@ -122,7 +128,7 @@ def _fit_all(
             name="train",
             storage_path=f"{base}/{rankings.UNIT}",
             storage_filesystem=file_system,
-            failure_config=ray.train.FailureConfig(max_failures=experiment.sweep.max_failures),
+            failure_config=ray.train.FailureConfig(max_failures=failures),
         ),
     )
     progress = Progress("ranking", "rankers", total, done=total - len(missing))
@@ -170,11 +176,12 @@ def _keeping_interrupts() -> Iterator[None]:
 @contextmanager
 def _watching(store: Store, folder: str, progress: Progress) -> Iterator[None]:
     """Show progress from what is committed, while the Train job holds this thread."""
-    stop = threading.Event()
+    stop, done = threading.Event(), set[str]()
 
     def show() -> None:
         with suppress(StorageError):  # which may answer the next time
-            progress.show(sum(store.done(f"{folder}/{name}") is not None for name in store.names(folder)))
+            done.update(name for name in store.names(folder) if name not in done and store.done(f"{folder}/{name}"))
+        progress.show(len(done))
 
     def watch() -> None:
         while not stop.wait(progress.every):

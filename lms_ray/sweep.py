@@ -19,7 +19,7 @@ from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 
 from lms_ray.cluster import examining, search
-from lms_ray.cluster.resources import set_up
+from lms_ray.cluster.resources import is_local, set_up
 from lms_ray.models import candidates
 from lms_ray.models.candidates import Recipe
 from lms_ray.models.job import Job
@@ -83,6 +83,11 @@ def _search(recipe: Recipe) -> tuple[list[Candidate], Records]:
     progress = Progress("sweep", "candidates", sweep.candidates, done=len(done))
     if not more:
         return begun, done
+    if not (is_local(recipe.experiment.cluster) or sweep.resources.workers):
+        log.info(
+            "search: optuna proposes one candidate more than can run, so a cluster grows by one worker at a time; with "
+            "sweep.resources.workers it is asked for so many at once"
+        )
     scores = {candidate: done[candidate]["dev_score"] for candidate in begun if candidate in done}
     next_seed = 1 + max((candidate.seed for candidate in begun), default=-1)
     algorithm = search.algorithm(sweep, scores, next_seed, seed_for(seed, "search", len(begun)))

@@ -3,6 +3,7 @@
 import math
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from lms_ray.settings.resources import Cluster, Resources
 from lms_ray.store.attempts import Machine
 
 MARKET = "ray.io/market-type"  # label of a node: spot or on-demand
+CALL_EVERY = 10.0  # seconds
+GROWTH = 16  # workers for which a cluster that grows is thought to have room, as nobody knows
 
 
 def is_local(settings: Cluster) -> bool:
@@ -46,20 +49,43 @@ def workers_for(resources: Resources, settings: Cluster, work: int) -> int:
     return max(1, min(work, fitting(resources) if is_local(settings) else resources.workers or work))
 
 
+def room(resources: Resources, settings: Cluster) -> int:
+    """How many workers of this size there may be at once, for dividing work among them; on a cluster a guess."""
+    fits = fitting(resources)
+    return fits if is_local(settings) else resources.workers or max(fits, GROWTH)
+
+
 @contextmanager
 def making_room(resources: Resources, settings: Cluster, count: int) -> Iterator[None]:
     """Have a cluster make room for up to so many workers, for the length of the block.
 
     Ray Train asks for all of its workers at once, and an autoscaler that may not have as many nodes then starts none.
-    Tasks that do nothing but wait for a place are each asked for alone.
+    Tasks that do nothing but wait for a place are each asked for alone. There are as many as places are lacking: they
+    come back when a node is lost, and those that have found a free place are replaced.
     """
     waiting: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_nothing)
-    calls = [] if is_local(settings) else [waiting.remote() for _ in range(count)]
+    stop, calls = threading.Event(), list[ray.ObjectRef]()
+
+    def call() -> None:
+        while not stop.is_set():
+            lacking = max(0, count - fitting_now(resources))
+            _, pending = ray.wait(calls, num_returns=len(calls), timeout=0) if calls else ([], [])
+            for surplus in pending[lacking:]:
+                ray.cancel(surplus)
+            calls[:] = [*pending[:lacking], *(waiting.remote() for _ in range(lacking - len(pending)))]
+            stop.wait(CALL_EVERY)
+
+    thread = threading.Thread(target=call, daemon=True, name="making-room")
+    if not is_local(settings):
+        thread.start()
     try:
         yield
     finally:
-        for call in calls:
-            ray.cancel(call)
+        stop.set()
+        if thread.ident:
+            thread.join()
+        for left in calls:
+            ray.cancel(left)
 
 
 def _nothing() -> None:
