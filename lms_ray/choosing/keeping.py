@@ -1,7 +1,7 @@
 """Whose weights stay: `sweep.keep_weights`, after the features and after selection."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from lms_ray.choosing.split import divide
 from lms_ray.settings.experiment import Experiment
@@ -14,23 +14,42 @@ log = logging.getLogger(__name__)
 
 def after_features(experiment: Experiment, store: Store) -> None:
     """Keep all weights, or only those of the candidates that will be picked from."""
-    candidates = pool.candidates(store)
     if experiment.sweep.keep_weights == "all":
-        keep = set(pool.read(store)["id"])
-    else:
-        part_C = divide(len(candidates), experiment.meta_split, experiment.seed)
-        keep = {candidate for candidate, part in zip(candidates, part_C, strict=True) if part == "test"}
-    pool.tidy(store, keep)
+        pool.tidy(store, _all(store))
+        return
+    candidates = pool.candidates(store)
+    part_C = divide(len(candidates), experiment.meta_split, experiment.seed)
+    _keep_only(store, {candidate for candidate, part in zip(candidates, part_C, strict=True) if part == "test"})
 
 
 def after_selection(experiment: Experiment, store: Store, made: Iterable[Pick]) -> None:
     """Keep only the weights of what was picked, where that is wanted; say whose are gone already."""
     picked = dict.fromkeys(pick.candidate for pick in made if pick.candidate)
     if experiment.sweep.keep_weights == "picks":
-        pool.tidy(store, picked)
+        _keep_only(store, picked.keys())
     if gone := pool.without_weights(store, picked):
         log.warning(
             "%d of the picked candidates have no weights any more, among them %s: an earlier run of this experiment "
             "did not keep them (sweep.keep_weights)",
             len(gone), gone[0],
         )  # fmt: skip
+
+
+def _keep_only(store: Store, wanted: Set[str]) -> None:
+    """Delete the weights of all others; of nobody, where an earlier run has kept those of other candidates.
+
+    What two draws of the meta split have in common, or a grid and a smaller one, may be nothing.
+    """
+    gone = pool.without_weights(store, wanted)
+    others = _all(store) - wanted
+    if gone and len(pool.without_weights(store, others)) < len(others):
+        log.warning(
+            "sweep.keep_weights: no more weights are deleted, as %d of the candidates to keep have none any more, "
+            "among them %s: an earlier run kept those of another draw of the meta split, or of fewer candidates",
+            len(gone), gone[0],
+        )  # fmt: skip
+    pool.tidy(store, _all(store) if gone else wanted)
+
+
+def _all(store: Store) -> Set[str]:
+    return set(pool.read(store)["id"])

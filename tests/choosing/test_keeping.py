@@ -59,3 +59,15 @@ def test_the_pool_s_weights_stay_and_then_the_picks(store: Store, caplog: pytest
     assert (keeps(store), caplog.messages) == ({picked}, [])
     keeping.after_selection(settings, store, [SimpleNamespace(candidate=sorted(choosable)[1])])  # another draw
     assert f"1 of the picked candidates have no weights any more, among them {sorted(choosable)[1]}" in caplog.text
+
+
+@pytest.mark.parametrize("keep", ["pool", "picks"])
+def test_another_draw_of_the_meta_split_deletes_nothing_more(store: Store, keep: str, caplog: pytest.LogCaptureFixture):
+    keeping.after_features(experiment(keep), store)
+    kept = keeps(store)
+    with caplog.at_level(logging.WARNING):
+        keeping.after_features(experiment(keep), store)
+        assert (keeps(store), caplog.messages) == (kept, []), "the same again has nothing to say"
+        keeping.after_features(load("quickstart", [f"sweep.keep_weights={keep}", "meta_split.draw=1"]), store)
+    assert keeps(store) == kept
+    assert "no more weights are deleted, as" in caplog.text
