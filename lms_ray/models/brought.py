@@ -122,7 +122,7 @@ def folder_of(candidate: str, store: Store, experiment: Experiment) -> Iterator[
     """
     path = (store.done(pool.unit(candidate)) or {}).get("path")
     brought = path and with_credentials_of(path, experiment.sweep.checkpoints or "")
-    with _local(_opened(brought)) if brought else store.as_local(pool.unit(candidate)) as folder:
+    with local_copy(_opened(brought)) if brought else store.as_local(pool.unit(candidate)) as folder:
         yield folder
 
 
@@ -141,7 +141,7 @@ def _opened(folder: str) -> Store:
 
 
 @contextmanager
-def _local(store: Store, weights: bool = True) -> Iterator[Path]:
+def local_copy(store: Store, weights: bool = True) -> Iterator[Path]:
     """A checkpoint's folder: itself, or a copy of those of its files that are read, which is removed afterwards."""
     if store.is_local:
         with store.as_local("") as local:
@@ -168,7 +168,7 @@ def standard(experiment: Experiment, task: Task, dev: Corpus) -> Standard:
         DataError: a dev example has a label that the checkpoint does not have.
     """
     finetune = experiment.finetune
-    with _first(experiment) as first, _local(Store(first), weights=False) as local:
+    with _first(experiment) as first, local_copy(Store(first), weights=False) as local:
         config, tokenizer = folders.load_config(local), folders.load_tokenizer(local)
     encoder.check_length(finetune.max_length, encoder.longest(config, tokenizer))
     lacking = [name for name in task.special_tokens if name not in tokenizer.vocab]
@@ -212,7 +212,7 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
     started = time.time()
     store = _opened(folder)
     signature = store.signature()
-    with _local(store) as local:
+    with local_copy(store) as local:
         found, wanted = _shared(folders.load_config(local)), _shared(standard.config)
         differing = [key for key in SHARED if found[key] != wanted[key]]
         if differing:

@@ -15,7 +15,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.data.corpora import Corpus, Text
-from lms_ray.models import encoder, folders
+from lms_ray.models import brought, encoder, folders
 from lms_ray.models.job import Job
 from lms_ray.settings.candidates import Range, grid
 from lms_ray.store.files import Store
@@ -103,7 +103,7 @@ class Work:
     @cached_property
     def _tokenizer(self) -> PreTrainedTokenizerBase:
         if self.job.experiment.sweep.checkpoints:
-            with Store(self.job.standard.folders[0]).as_local("") as folder:
+            with brought.local_copy(Store(self.job.standard.folders[0]), weights=False) as folder:
                 return folders.load_tokenizer(folder)
         tokenizer = encoder.load_tokenizer(self.job.experiment.encoder)
         tokenizer.add_tokens(list(self.job.task.special_tokens), special_tokens=True)
