@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import click
 import jsonschema
 import pytest
 import ray.autoscaler
@@ -18,6 +17,7 @@ from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config
 from ray.scripts.scripts import cli
 
+LAPTOP = "203.0.113.7/32"  # its address, to which docs/aws.md opens SSH
 SCHEMA = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())
 
 
@@ -42,11 +42,6 @@ def test_ray_starts_and_stays_on_loopback(launcher: dict[str, Any]):
         assert options["num_cpus"] is None, "the launcher hands the resources of the node type to Ray"
 
 
-def test_an_option_that_ray_does_not_have_is_found():
-    with pytest.raises(click.NoSuchOption):
-        parsed("ulimit -n 65536; ray start --head --autoscaling-konfig=x")
-
-
 def test_every_node_wants_the_token(launcher: dict[str, Any]):
     assert launcher["docker"]["run_options"] == ["--env RAY_AUTH_MODE=token"]
     assert launcher["file_mounts"] == {"~/.ray/auth_token": "~/.ray/auth_token"}
@@ -66,20 +61,25 @@ def test_the_label_says_the_market(launcher: dict[str, Any]):
 
 
 @pytest.fixture
-def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An AWS account with the two roles of docs/aws.md, simulated in this process."""
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[str], Any]) -> Iterator[None]:
+    """An AWS account with the roles and the security group of docs/aws.md, simulated in this process."""
     monkeypatch.setenv("HOME", str(tmp_path))  # Ray puts the key that it makes into ~/.ssh
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "simulated")
     with mock_aws():
         for name in ("lms-ray-head", "lms-ray-worker"):
             boto3.client("iam").create_instance_profile(InstanceProfileName=name)
+        ec2 = boto3.resource("ec2", region_name=read("aws.yaml")["provider"]["region"])
+        group = ec2.create_security_group(GroupName="ray-autoscaler-lms-ray", Description="lms-ray")
+        inside = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group.id}]}
+        ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": LAPTOP}]}
+        group.authorize_ingress(IpPermissions=[inside, ssh])
         yield
 
 
 @pytest.mark.usefixtures("account")
 def test_ray_up_on_aws(read: Callable[[str], Any]):
-    """Every node type is launched as its label says, only SSH is open, and each zone of the file can be tried."""
+    """Every node type is launched as its label says, in each zone; only SSH is open, and to the laptop only."""
     launcher = bootstrap_aws(prepare_config(read("aws.yaml")))
     zones = launcher["provider"]["availability_zone"].split(",")
     ec2 = boto3.resource("ec2", region_name=launcher["provider"]["region"])
@@ -93,5 +93,7 @@ def test_ray_up_on_aws(read: Callable[[str], Any]):
         assert made.iam_instance_profile["Arn"].endswith(profile)
         assert [ec2.Subnet(subnet).availability_zone for subnet in config["SubnetIds"]] == zones
         for group in config["SecurityGroupIds"]:
-            from_anywhere = [rule for rule in ec2.SecurityGroup(group).ip_permissions if rule["IpRanges"]]
-            assert [(rule["FromPort"], rule["ToPort"]) for rule in from_anywhere] == [(22, 22)]
+            from_outside = [rule for rule in ec2.SecurityGroup(group).ip_permissions if rule["IpRanges"]]
+            assert [(rule["FromPort"], rule["ToPort"], rule["IpRanges"]) for rule in from_outside] == [
+                (22, 22, [{"CidrIp": LAPTOP}])
+            ]
