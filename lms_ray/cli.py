@@ -111,7 +111,7 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
     """Run stages of an experiment in order, as the only driver of its folder."""
     from lms_ray.models.job import Job
     from lms_ray.models.pretrain import materialise
-    from lms_ray.pages.progress import ShownNotes, noting
+    from lms_ray.pages.progress import ShownNotes, noting, say
     from lms_ray.settings.loading import to_yaml
     from lms_ray.store import identity, provenance
     from lms_ray.store.files import Store
@@ -147,7 +147,7 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
         for stage in stages:
             started = time.monotonic()
             _stage(stage)(job)
-            print(f"{stage:9} finished in {time.monotonic() - started:.1f} s", flush=True)
+            say(stage, f"finished in {time.monotonic() - started:.1f} s")
 
 
 def _stage(name: str) -> "Callable[[Job], None]":

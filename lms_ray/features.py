@@ -108,8 +108,7 @@ def _encode_missing(job: Job) -> None:
             parts[shards[index].corpus].append(of_shard[index].encoded)
         fresh = {name: _whole(of_corpus) for name, of_corpus in parts.items()}
         uses = [part.use for part in of_shard.values()]
-        seconds = sum(use.seconds for use in uses)
-        encodings.write(store, result.candidate, fresh, task.statistics, digests, seconds, uses)
+        encodings.write(store, result.candidate, fresh, task.statistics, digests, uses)
         done += 1
         progress.show(done)
 

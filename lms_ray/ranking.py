@@ -23,7 +23,7 @@ from lms_ray.choosing.split import divide
 from lms_ray.cluster.resources import is_local, making_room, set_up, workers_for
 from lms_ray.data import roles
 from lms_ray.models.job import Job
-from lms_ray.pages.progress import Progress
+from lms_ray.pages.progress import Progress, say
 from lms_ray.settings import languages
 from lms_ray.settings.errors import RankingError, StorageError
 from lms_ray.settings.experiment import Experiment
@@ -49,7 +49,7 @@ def run(job: Job) -> None:
     if missing:
         _fit_all(experiment, store, material, folder, missing, pivot_sets, len(grid))
     else:
-        print(f"{'ranking':9} {len(grid)} rankers, all of them done before", flush=True)
+        say("ranking", f"{len(grid)} rankers, all of them done before")
     _conclude(store, material, folder, grid, origin)
 
 
@@ -216,12 +216,10 @@ def _conclude(store: Store, material: Material, folder: str, grid: list[Point], 
     within = folder.removeprefix(f"{rankings.UNIT}/")
     for point in grid:
         unit = f"{folder}/{point.name}"
-        of_point = store.files_of(unit)
         if point in chosen:
-            files[f"{within}/{point.name}/{rankings.WEIGHTS}"] = of_point[rankings.WEIGHTS]
-        elif rankings.WEIGHTS in of_point:  # first no file of the unit any more, which is still done
-            store.commit(unit, records[point], {rankings.SCORES: of_point[rankings.SCORES]})
-            store.delete(f"{unit}/{rankings.WEIGHTS}")
+            files[f"{within}/{point.name}/{rankings.WEIGHTS}"] = store.files_of(unit)[rankings.WEIGHTS]
+        else:
+            store.drop(unit, [rankings.WEIGHTS])
     store.commit(rankings.UNIT, {**origin, "chosen": [point.name for point in chosen]}, files)
 
 

@@ -16,6 +16,7 @@ from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages.figures import pool_figure
 from lms_ray.pages.page import to_html, to_markdown
+from lms_ray.pages.progress import say
 from lms_ray.pages.tables import captions, detail_table, ranker_table, score_table
 from lms_ray.pages.terminal import show
 from lms_ray.store import lineage, picks, pool, rankings
@@ -60,7 +61,7 @@ def run(job: Job) -> None:
     store.write_bytes("report/pool.svg", figure.encode())
     store.write_bytes("report/report.md", to_markdown(experiment, caption, scores, details).encode())
     store.write_bytes("report/report.html", html.encode())
-    show(f"{'report':9} {store.where('report/report.html')}")
+    say("report", store.where("report/report.html"))
 
 
 if __name__ == "__main__":

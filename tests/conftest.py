@@ -20,6 +20,7 @@ from lms_ray.models import encoder as encoders
 from lms_ray.models import pretrain
 from lms_ray.models.encoder import Encoder
 from lms_ray.models.pretrain import train_tokenizer
+from lms_ray.store.files import Store
 from lms_ray.tasks.pos import PartOfSpeech
 from object_storage import S3, Roots, gcs_server, s3_server
 
@@ -55,6 +56,12 @@ def gcs() -> Iterator[Roots]:
     """A server of Google Cloud Storage: `gcs()` is the URI of an empty folder, another one at each call."""
     with gcs_server() as root:
         yield root
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Store:
+    """An experiment's folder on the disk."""
+    return Store(str(tmp_path / "runs" / "pos"))
 
 
 @pytest.fixture
@@ -101,6 +108,16 @@ def encoder(encoder_folder: Path) -> Encoder:
 def task() -> PartOfSpeech:
     """Part-of-speech tagging."""
     return PartOfSpeech()
+
+
+@pytest.fixture
+def saved_model(encoder: Encoder, task, tmp_path: Path) -> Path:
+    """The folder of a fine-tuned model."""
+    model = task.build(encoder.config)
+    encoders.load_weights(model, encoder)
+    model.save_pretrained(tmp_path / "model")
+    encoder.tokenizer.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
 
 
 @pytest.fixture(scope="session")

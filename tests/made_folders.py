@@ -7,6 +7,7 @@ from typing import Any
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load, to_yaml
+from lms_ray.settings.uris import split
 from lms_ray.store import lock, pool, rankings
 from lms_ray.store.attempts import Attempt, Machine, Use
 from lms_ray.store.files import Store
@@ -24,7 +25,7 @@ TWELVE_RANKERS = (
 
 def configured(store: Store, *overrides: str) -> Experiment:
     """Write the configuration of an experiment of eight candidates."""
-    storage, _, name = store.root.partition("?")[0].rpartition("/")
+    storage, _, name = split(store.root)[0].rpartition("/")
     experiment = load("quickstart", [*EIGHT, *TWELVE_RANKERS, f"storage={storage}", f"name={name}", *overrides])
     store.write_bytes("experiment.yaml", to_yaml(experiment).encode())
     return experiment
@@ -61,7 +62,7 @@ def failed(store: Store, candidate: str, reason: str) -> None:
 def encoded(store: Store, candidate: str, uses: list[Use], **record: Any) -> None:
     unit = f"encodings/{candidate}"
     files = {"sums.parquet": store.write_bytes(f"{unit}/sums.parquet", b"12")}
-    store.commit(unit, {"corpora": {}, "seconds": 0.0, **record, "uses": [use.model_dump() for use in uses]}, files)
+    store.commit(unit, {"corpora": {}, **record, "uses": [use.model_dump() for use in uses]}, files)
 
 
 def fitted(store: Store, group: str, point: str, uses: list[Use], **record: Any) -> None:

@@ -40,6 +40,7 @@ def lms_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
         (["plan", str(JOBS / "ner-small.yaml"), "data.root=/no/such/folder"], "data.root: found no folder /no"),
         (["report", "storage=elsewhere"], "not there yet; run `python -m lms_ray.sweep` first"),
         (["status", "elsewhere"], "PATH: found no experiment.yaml in "),
+        (["status", "s3:/bucket"], "PATH: found 's3:/bucket'; accepted is a local folder"),
     ],
 )
 def test_what_is_wrong_is_one_line(lms_ray, capsys: pytest.CaptureFixture, arguments: list[str], said: str):

@@ -94,7 +94,7 @@ def test_the_picks_are_those_of_a_local_run(cloud: Cloud, bucket: Store, job: Pa
     pd.testing.assert_frame_equal(picks, small.picks(finished))
     assert bucket.exists("report/report.html")
     assert SECRET not in output
-    assert not [path for path in bucket.listed() if SECRET.encode() in bucket.read_bytes(path)]
+    assert not [path for path in bucket.listed(recursive=True) if SECRET.encode() in bucket.read_bytes(path)]
 
 
 def test_a_node_that_joins_and_cannot_do_the_work_is_named(cloud: Cloud, bucket: Store):

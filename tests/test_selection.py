@@ -64,7 +64,7 @@ def experiment_folder(tmp_path: Path) -> Callable[..., Job]:
         encodings.write_corpora(store, rows, {"settings": lineage.settings(experiment, lineage.ENCODING)})
         for row, candidate in enumerate(POOL):
             fresh = {name: Encoding(np.zeros(2), of_corpus[row]) for name, of_corpus in statistics.items()}
-            encodings.write(store, candidate, fresh, ("correct", "total"), {name: name for name in statistics}, 0.0)
+            encodings.write(store, candidate, fresh, ("correct", "total"), {name: name for name in statistics}, [])
         scores = [
             rankings.score_rows(target, seed, POOL, score_C)
             for target in experiment.targets

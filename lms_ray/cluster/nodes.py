@@ -18,6 +18,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from lms_ray.pages.progress import say
 from lms_ray.settings.errors import AbsentError, ClusterError
 from lms_ray.store.files import Store
 from lms_ray.store.lock import LOST
@@ -44,7 +45,7 @@ class Nodes:
     """The nodes that can run work, and what they have answered.
 
     Args:
-        store: the experiment's folder, into which each node writes `nodes/<id>.json`.
+        store: the experiment's folder, into which each node writes `nodes/<id>`; it is deleted when it was read.
         folders: what the workers will read beside the storage, on every node.
     """
 
@@ -76,7 +77,7 @@ class Nodes:
         only_there = NodeAffinitySchedulingStrategy(identity, soft=False)
         packages = {name: metadata.version(name) for name in PACKAGES}
         answer = remote.options(scheduling_strategy=only_there).remote(
-            self.store.root, f"{FOLDER}/{identity}.json", self.token, packages, list(self.folders)
+            self.store.root, f"{FOLDER}/{identity}", self.token, packages, list(self.folders)
         )
         self.asked[identity] = _Asked(answer, host, time.monotonic(), tries)
 
@@ -102,10 +103,12 @@ class Nodes:
 
     def _unseen(self, identity: str) -> str | None:
         """What is wrong if the node's file is not in the driver's own view of the storage."""
+        path = f"{FOLDER}/{identity}"
         try:
-            token = self.store.read_json(f"{FOLDER}/{identity}.json").get("token")
+            token = self.store.read_bytes(path).decode(errors="replace")
         except AbsentError:
             token = None
+        self.store.delete(path)
         if token == self.token:
             return None
         return f"writes into a folder {self.store.where()} of its own; accepted is a storage that all nodes share"
@@ -115,7 +118,7 @@ class Nodes:
         line = f"{len(fit)} nodes at work, {total['CPU']:g} CPUs, {total['GPU']:g} GPUs"
         if line != self.said:
             self.said = line
-            print(f"{'cluster':9} {line}", flush=True)
+            say("cluster", line)
 
 
 @contextmanager
@@ -145,7 +148,7 @@ def watched(store: Store, folders: Sequence[str] = ()) -> Iterator[None]:
                 os.kill(os.getpid(), LOST)
                 return
             except Exception as error:  # the head or the storage may come back; the work itself would fail otherwise
-                print(f"{'cluster':9} cannot be looked at: {first_line(error)}", flush=True)
+                say("cluster", f"cannot be looked at: {first_line(error)}")
 
     thread = threading.Thread(target=watch, daemon=True, name="nodes")
     thread.start()
@@ -173,10 +176,7 @@ def _question() -> Callable[..., str | None]:
     """A function that travels by value, since a function of this package cannot say that the package is missing."""
 
     def question(root: str, path: str, token: str, packages: dict[str, str], folders: list[str]) -> str | None:
-        import socket
         from importlib import metadata
-
-        import ray
 
         lacking = []
         for name, version in packages.items():
@@ -187,11 +187,12 @@ def _question() -> Callable[..., str | None]:
             else:
                 if found.partition("+")[0] != version.partition("+")[0]:  # 2.13.0+cpu and 2.13.0+cu130 are one version
                     lacking.append(f"{name} {found} instead of {version}")
-        try:
-            from lms_ray.settings.errors import JobError
-            from lms_ray.store.files import Store
-        except ImportError as error:
-            lacking.append(str(error))
+        if not lacking:  # else the import might fail for another reason than the one to tell
+            try:
+                from lms_ray.settings.errors import JobError
+                from lms_ray.store.files import Store
+            except ImportError as error:
+                lacking.append(str(error))
         if lacking:
             return (
                 f"has {', '.join(lacking)}; accepted are the driver's packages: from an image that has them, or by "
@@ -202,10 +203,8 @@ def _question() -> Callable[..., str | None]:
 
             if missing := brought.missing_here(folders):
                 return f"has no folder {missing[0]}; accepted is one that all nodes share, or an object store"
-        context = ray.get_runtime_context()
-        said = {"host": socket.gethostname(), "labels": context.get_node_labels(), "token": token}
         try:
-            Store(root).write_json(path, said)
+            Store(root).write_bytes(path, token.encode())
         except JobError as error:
             return f"cannot write to the storage: {error}"
         return None

@@ -24,7 +24,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 from urllib.parse import unquote
 
-from lms_ray.settings.errors import AbsentError, ConfigError, StorageError
+from lms_ray.settings.errors import AbsentError, StorageError
+from lms_ray.settings.uris import split
 from lms_ray.store.folder import Folder
 
 log = logging.getLogger(__name__)
@@ -47,11 +48,7 @@ class Bucket(Folder):
     """
 
     def __init__(self, root: str, key: str):
-        try:
-            super().__init__(root)
-        except ConfigError as error:
-            raise ConfigError(f"{key}: {str(error).removeprefix('storage: ')}") from None
-        self.key = key
+        super().__init__(root, key)
         self.copies = Path(tempfile.mkdtemp(prefix="lms-ray-data-"))
         weakref.finalize(self, shutil.rmtree, self.copies, ignore_errors=True)
         self._names: dict[str, list[str]] = {}
@@ -167,8 +164,8 @@ def folder(path: str, key: str) -> File:
     """
     if "://" not in path:
         return Path(path).absolute()
-    plain, question, options = path.partition("?")
-    bucket = Bucket(f"{plain.rstrip('/')}{question}{options}", key)
+    plain, options = split(path)
+    bucket = Bucket(f"{plain.rstrip('/')}{options}", key)
     return Path(bucket.file_system[1]) if bucket.is_local else Remote(bucket, "")
 
 
@@ -180,9 +177,9 @@ def file(path: str, key: str) -> File:
     """
     if "://" not in path:
         return Path(path).absolute()
-    plain, question, options = path.partition("?")
+    plain, options = split(path)
     parent, _, name = plain.rpartition("/")
-    return folder(f"{parent}{question}{options}", key) / unquote(name)
+    return folder(f"{parent}{options}", key) / unquote(name)
 
 
 def relative(file: File, folder: File) -> PurePosixPath:

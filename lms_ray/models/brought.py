@@ -25,7 +25,7 @@ from lms_ray.settings.base import shown
 from lms_ray.settings.errors import AbsentError, ConfigError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
-from lms_ray.settings.uris import with_credentials_of, without_credentials
+from lms_ray.settings.uris import split, with_credentials_of, without_credentials
 from lms_ray.store import pool
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import NONE, Task
@@ -60,10 +60,10 @@ def find(checkpoints: str) -> list[str]:
         ConfigError: there is none.
         StorageError: an object store does not answer, or forbids to look.
     """
-    path, question, options = checkpoints.partition("?") if "://" in checkpoints else (checkpoints, "", "")
+    path, options = split(checkpoints)
     parts = path.rstrip("/").split("/")
     fixed = next((number for number, part in enumerate(parts) if WILDCARDS & set(part)), len(parts))
-    above = Bucket(f"{'/'.join(parts[:fixed]) or '/'}{question}{options}", "sweep.checkpoints")
+    above = Bucket(f"{'/'.join(parts[:fixed]) or '/'}{options}", "sweep.checkpoints")
     pattern = "/".join(parts[fixed:] or ["*"])
     found = matching(above, f"{pattern if above.is_local else unquote(pattern)}/config.json")
     if not found:
@@ -74,7 +74,7 @@ def find(checkpoints: str) -> list[str]:
     names = [name.removesuffix("/config.json") for name in found]
     if above.is_local:
         return [f"{above.file_system[1].rstrip('/')}/{name}" for name in names]
-    return [f"{'/'.join(parts[:fixed])}/{quote(name)}{question}{options}" for name in names]
+    return [f"{'/'.join(parts[:fixed])}/{quote(name)}{options}" for name in names]
 
 
 def missing_here(folders: Iterable[str]) -> list[str]:
@@ -242,8 +242,7 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
 
 def _all_in(folder: str) -> str:
     """The pattern of what a folder holds; a URI without its options, as it is compared."""
-    plain = folder.partition("?")[0] if "://" in folder else folder
-    return f"{plain.rstrip('/')}/*"
+    return f"{split(folder)[0].rstrip('/')}/*"
 
 
 def _shared(config: PretrainedConfig) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.settings.base import shown
-from lms_ray.settings.uris import without_credentials
+from lms_ray.settings.uris import split, without_credentials
 from lms_ray.tasks.pretrained import first_line
 
 READ = (".json", ".txt", ".model", ".safetensors", ".bin")
@@ -213,5 +213,5 @@ def is_named(name: str, patterns: Iterable[str]) -> bool:
 
 def _from_root(path: str) -> str:
     if "://" in path:
-        return without_credentials(path.partition("?")[0])
+        return without_credentials(split(path)[0])
     return os.path.abspath(path)  # noqa: PTH100  # Path.absolute keeps `..`

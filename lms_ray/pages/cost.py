@@ -7,7 +7,7 @@ from typing import Any
 from tabulate import tabulate
 
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.resources import Resources
+from lms_ray.settings.resources import Unit
 from lms_ray.store.attempts import Use
 
 NO_PRICE = "no price: set cluster.prices, such as 'cluster.prices={spot: 0.4, on-demand: 1.2}'"
@@ -19,7 +19,7 @@ class Prices:
     """What an hour costs, by market."""
 
     by_market: Mapping[Any, float]
-    unit: str
+    unit: Unit
     """Of what: `GPU`, or `core` where no stage of the experiment takes a GPU."""
 
     @classmethod
@@ -28,12 +28,13 @@ class Prices:
         if experiment is None:
             return cls({}, "GPU")
         stages = (experiment.sweep, experiment.encode, experiment.ranker)
-        units = {unit_of(stage.resources) for stage in stages}
+        units = {stage.resources.unit for stage in stages}
         return cls(experiment.cluster.prices, "GPU" if "GPU" in units else "core")
 
-    def __call__(self, unit: str, market: str | None) -> float | None:
-        """Of an hour; None where it is not configured."""
-        return self.by_market.get(market) if unit == self.unit else None
+    def __call__(self, hours: float, unit: Unit, market: str | None) -> float | None:
+        """Of so many hours; None where it is not configured."""
+        price = self.by_market.get(market) if unit == self.unit else None
+        return None if price is None else price * hours
 
 
 @dataclass(frozen=True)
@@ -42,27 +43,17 @@ class Spent:
 
     stage: str
     market: str | None
-    unit: str
+    unit: Unit
     hours: float
     lost: float
     failed: float
-
-
-def unit_of(resources: Resources) -> str:
-    """What a stage's hours are counted in."""
-    return "GPU" if resources.gpus else "core"
-
-
-def units_of(resources: Resources) -> float:
-    """GPUs, or cores where none is taken, of one trial, actor or worker."""
-    return resources.gpus or resources.cpus
 
 
 def spent(uses_of: Mapping[str, Sequence[Use]]) -> list[Spent]:
     """Uses of machines, by stage, summed up by market."""
     rows = []
     for stage, uses in uses_of.items():
-        by_market: dict[tuple[str, str | None], list[Use]] = {}
+        by_market: dict[tuple[Unit, str | None], list[Use]] = {}
         for use in uses:
             by_market.setdefault((use.machine.unit, use.machine.market), []).append(use)
         for (unit, market), some in sorted(by_market.items(), key=str):
@@ -82,10 +73,10 @@ def bill(rows: Sequence[Spent], prices: Prices) -> list[str]:
         (
             row.stage,
             row.market or UNLABELLED,
-            f"{hours(row.hours)} {row.unit}-hours",
-            hours(row.lost),
-            hours(row.failed),
-            money(_priced(row, row.hours, prices)),
+            f"{brief(row.hours)} {row.unit}-hours",
+            brief(row.lost),
+            brief(row.failed),
+            money(prices(row.hours, row.unit, row.market)),
         )
         for row in rows
     ]
@@ -94,14 +85,16 @@ def bill(rows: Sequence[Spent], prices: Prices) -> list[str]:
     if not prices.by_market:
         return [*lines, NO_PRICE]
     total, lost, failed = (
-        sum(_priced(row, getattr(row, kind), prices) or 0.0 for row in rows) for kind in ("hours", "lost", "failed")
+        sum(prices(getattr(row, kind), row.unit, row.market) or 0.0 for row in rows)
+        for kind in ("hours", "lost", "failed")
     )
     lines.append(f"in all {money(total)}: {money(lost)} for work that was lost, {money(failed)} for work that failed")
-    without = {f"{row.unit}-hours on {row.market or UNLABELLED}" for row in rows if _priced(row, 0.0, prices) is None}
+    unpriced = [row for row in rows if prices(row.hours, row.unit, row.market) is None]
+    without = {f"{row.unit}-hours on {row.market or UNLABELLED}" for row in unpriced}
     return [*lines, f"without a price: {', '.join(sorted(without))}"] if without else lines
 
 
-def hours(value: float) -> str:
+def brief(value: float) -> str:
     """Hours with two digits that say something, or whole ones."""
     if value < 0.1:
         return f"{value:.2g}"
@@ -111,8 +104,3 @@ def hours(value: float) -> str:
 def money(value: float | None) -> str:
     """A price, or a dash where there is none."""
     return "-" if value is None else f"{value:,.2f}"
-
-
-def _priced(row: Spent, hours: float, prices: Prices) -> float | None:
-    price = prices(row.unit, row.market)
-    return None if price is None else price * hours

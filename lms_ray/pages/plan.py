@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -13,7 +13,7 @@ from lms_ray.data import toy
 from lms_ray.models import pretrain
 from lms_ray.models.job import Job
 from lms_ray.models.work import Stage, Work
-from lms_ray.pages.cost import NO_PRICE, Prices, hours, money, unit_of, units_of
+from lms_ray.pages.cost import NO_PRICE, Prices, brief, money
 from lms_ray.pages.progress import span
 from lms_ray.pages.terminal import readable, show
 from lms_ray.settings.experiment import Experiment
@@ -44,7 +44,7 @@ class Estimate:
     @property
     def wall(self) -> float | None:
         """Seconds from its begin to its end, with all workers at work."""
-        return None if self.workers is None else 3600 * self.hours / units_of(self.resources) / self.workers
+        return None if self.workers is None else 3600 * self.hours / self.resources.units / self.workers
 
 
 def show_plan(experiment: Experiment, like: str | None = None) -> None:
@@ -59,21 +59,29 @@ def show_plan(experiment: Experiment, like: str | None = None) -> None:
     """
     store = Store(experiment.folder)
     identity.require_same(experiment, store)
+    uses_of = _measured(store, like)
     on_files = pretrain.materialise(experiment, make=False)
     if experiment.data.format != "toy":
-        _show(Job(on_files, store), like)
+        _show(Job(on_files, store), uses_of)
         return
     sizes, untrained = toy.Sizes(text=100), pretrain.Settings(steps=0)
     with tempfile.TemporaryDirectory(prefix="lms-ray-plan-") as folder:  # the sets of the job; an encoder of its shape
         root, encoder = pretrain.prepare(Path(folder), experiment.languages, experiment.seed, sizes, untrained)
-        _show(Job(pretrain.on_toy_files(on_files, root, encoder), store), like)
+        _show(Job(pretrain.on_toy_files(on_files, root, encoder), store), uses_of)
 
 
-def _show(job: Job, like: str | None) -> None:
+def _measured(store: Store, like: str | None) -> Mapping[str, Sequence[Use]]:
+    """Uses of machines by stage, as far as there are any."""
+    if like is None:
+        return status.read(store).uses if store.exists(identity.CONFIGURATION) else {}
+    return status.read(Store(like, "--like")).uses
+
+
+def _show(job: Job, uses_of: Mapping[str, Sequence[Use]]) -> None:
     job.check()
     work = Work(job)
     amounts = [(name, readable(text)) for name, text in _amounts(work)]
-    estimates = _estimates(work, like)
+    estimates = _estimates(work, uses_of)
     show(tabulate(amounts, tablefmt="plain", disable_numparse=True))
     show("\n" + "\n".join(_costs(estimates, Prices.of(job.experiment))))
 
@@ -126,9 +134,8 @@ def _saves(epochs: Sequence[float], every: int) -> float:
     return sum((each - 1) // every for each in epochs) if every else 0
 
 
-def _estimates(work: Work, like: str | None) -> list[Estimate]:
-    experiment, store = work.job.experiment, Store(like) if like else work.job.store
-    uses = status.read(store).uses if like or store.exists(identity.CONFIGURATION) else {}
+def _estimates(work: Work, uses_of: Mapping[str, Sequence[Use]]) -> list[Estimate]:
+    experiment = work.job.experiment
     stages: dict[str, tuple[Stage, Resources, str, Average]] = {
         "sweep": (work.sweep, experiment.sweep.resources, "examples", median),
         "features": (work.features, experiment.encode.resources, "examples", median),
@@ -139,7 +146,7 @@ def _estimates(work: Work, like: str | None) -> list[Estimate]:
             name,
             f"{stage.amount:,.0f} {noun}",
             resources,
-            *_time(stage, resources, average, uses.get(name, ()), experiment.cluster),
+            *_time(stage, resources, average, uses_of.get(name, ()), experiment.cluster),
             _workers(resources, experiment.cluster),
         )
         for name, (stage, resources, noun, average) in stages.items()
@@ -153,11 +160,10 @@ def _time(
 
     Measured are uses of machines that ended well, on the kind of which there are most.
     """
-    unit = unit_of(resources)
-    good = [use for use in uses if use.work and not use.lost and not use.failed and use.machine.unit == unit]
+    good = [use for use in uses if use.work and not use.lost and not use.failed and use.machine.unit == resources.unit]
     if not good:
-        tflops = cluster.assumed_tflops or ASSUMED[unit]
-        source = f"assumed: cluster.assumed_tflops={tflops:g} of one {unit}"
+        tflops = cluster.assumed_tflops or ASSUMED[resources.unit]
+        source = f"assumed: cluster.assumed_tflops={tflops:g} of one {resources.unit}"
         return stage.operations / (tflops * 1e12) / 3600, source
     ((accelerator, count),) = Counter(use.machine.accelerator for use in good).most_common(1)
     each = [use.seconds * use.machine.units / use.work for use in good if use.machine.accelerator == accelerator]
@@ -175,18 +181,19 @@ def _workers(resources: Resources, cluster: Cluster) -> int | None:
 def _costs(estimates: Sequence[Estimate], prices: Prices) -> list[str]:
     """The table of time and money, and what it leaves open."""
     markets = list(prices.by_market)
+    priced = [[prices(one.hours, one.resources.unit, market) for market in markets] for one in estimates]
     rows = [
         [
             estimate.stage,
             estimate.work,
-            f"{hours(estimate.hours)} {unit_of(estimate.resources)}-hours",
+            f"{brief(estimate.hours)} {estimate.resources.unit}-hours",
             "-" if estimate.wall is None else f"{span(estimate.wall)} with {estimate.workers:,} workers",
-            *(money(_price(estimate, market, prices)) for market in markets),
+            *(money(price) for price in of_markets),
             estimate.source,
         ]
-        for estimate in estimates
+        for estimate, of_markets in zip(estimates, priced, strict=True)
     ]
-    totals = [sum(_price(estimate, market, prices) or 0.0 for estimate in estimates) for market in markets]
+    totals = [sum(price or 0.0 for price in of_market) for of_market in zip(*priced, strict=True)]
     walls = [estimate.wall for estimate in estimates if estimate.wall is not None]
     wall = span(sum(walls)) if len(walls) == len(estimates) else "-"
     rows.append(["in all", "", _in_all(estimates), wall, *map(money, totals), ""])
@@ -202,14 +209,9 @@ def _costs(estimates: Sequence[Estimate], prices: Prices) -> list[str]:
 def _in_all(estimates: Sequence[Estimate]) -> str:
     of_unit: dict[str, float] = {}
     for estimate in estimates:
-        unit = unit_of(estimate.resources)
+        unit = estimate.resources.unit
         of_unit[unit] = of_unit.get(unit, 0.0) + estimate.hours
-    return ", ".join(f"{hours(total)} {unit}-hours" for unit, total in of_unit.items())
-
-
-def _price(estimate: Estimate, market: str, prices: Prices) -> float | None:
-    price = prices(unit_of(estimate.resources), market)
-    return None if price is None else price * estimate.hours
+    return ", ".join(f"{brief(total)} {unit}-hours" for unit, total in of_unit.items())
 
 
 def _bytes(count: float) -> str:

@@ -5,7 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lms_ray.pages.terminal import show
 from lms_ray.settings.uris import without_credentials
+
+
+def say(stage: str, line: str) -> None:
+    """Print a line of a stage, in the column of all such lines."""
+    show(f"{stage:9} {line}")
 
 
 class Notes(logging.Handler):
@@ -34,7 +40,7 @@ class ShownNotes(Notes):
         line = without_credentials(record.getMessage())
         if line not in self.lines:
             self.lines.append(line)
-            print(f"{'note':9} {line}", flush=True)
+            say("note", line)
 
 
 @contextmanager
@@ -67,7 +73,7 @@ class Progress:
         self.before = self.done = done
         self.started = time.monotonic()
         self.printed = float("-inf")
-        print(f"{stage:9} {total} {unit}, {done} of them done before", flush=True)
+        say(stage, f"{total} {unit}, {done} of them done before")
 
     def show(self, done: int, running: int | None = None, failed: int = 0) -> None:
         """Report the state; the last unit's line is always printed."""
@@ -76,14 +82,14 @@ class Progress:
         if now - self.printed < self.every and done + failed < self.total:
             return
         self.printed = now
-        line = f"{self.stage:9} {done}/{self.total} done"
+        line = f"{done}/{self.total} done"
         if running is not None:
             line += f", {running} running, {failed} failed"
         fresh = done - self.before
         if fresh:
             rate = fresh / (now - self.started)
             line += f", {rate * 3600:.0f} {self.unit}/h, {span((self.total - done - failed) / rate)} left"
-        print(line, flush=True)
+        say(self.stage, line)
 
 
 def span(seconds: float) -> str:

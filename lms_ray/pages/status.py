@@ -14,7 +14,7 @@ from lms_ray.pages.cost import Prices, bill, spent
 from lms_ray.pages.progress import Notes, noting, span
 from lms_ray.pages.terminal import readable, show
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.uris import without_credentials
+from lms_ray.settings.uris import split, without_credentials
 from lms_ray.store import identity, status
 from lms_ray.store.files import Store
 from lms_ray.store.status import Candidate, State, Status
@@ -36,7 +36,7 @@ def show_status(path: str, all_candidates: bool = False) -> None:
         StorageError: the folder cannot be read.
     """
     with noting(Notes()) as notes:
-        found = status.read(Store(path))
+        found = status.read(Store(path, "PATH"))
     show("\n".join([*notes.lines, *_lines(found, all_candidates)]))
 
 
@@ -52,7 +52,7 @@ def watch(path: str, every: float, all_candidates: bool = False) -> None:
         ConfigError: there is no experiment in that folder.
         StorageError: the folder cannot be read.
     """
-    store, notes = Store(path), Notes()
+    store, notes = Store(path, "PATH"), Notes()
     try:
         while True:
             with noting(notes):  # the same for all looks: a fault is told only once
@@ -153,7 +153,7 @@ def _next(found: Status) -> Iterator[str]:
 def _command(configuration: str, experiment: Experiment, store: Store) -> str:
     """What goes on with an experiment, also where its folder was moved or its `storage` is relative to another."""
     words = ["python", "-m", "lms_ray.sweep", configuration]
-    folder = without_credentials(experiment.folder.partition("?")[0])
+    folder = without_credentials(split(experiment.folder)[0])
     if (folder if "://" in folder else str(Path(folder).absolute())) != store.where():
         storage, _, name = store.where().rpartition("/")
         words += [f"storage={storage}", *([] if name == experiment.name else [f"name={name}"])]

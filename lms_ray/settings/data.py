@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from lms_ray.settings.base import LocalPath, Model, PathOrUri, PositiveInt, expanded, shown
+from lms_ray.settings.uris import split
 
 Split = Literal["train", "dev", "test"]
 EVERY = "*"  # key that stands for all languages which are not named themselves
@@ -150,7 +151,7 @@ class Data(Model):
         for key, formats in (("hub", ("hub",)), ("iob", ("iob", "hub"))):
             if getattr(self, key) and self.format not in formats:
                 raise ValueError(f"{key} is for format {' and '.join(formats)}, found {self.format}")
-        if self.text is not None and "{lang}" not in self.text.partition("?")[0]:
+        if self.text is not None and "{lang}" not in split(self.text)[0]:
             raise ValueError(
                 f"text has no {{lang}} in it, found {shown(self.text)}; accepted is a path like text/{{lang}}.txt"
             )

@@ -15,6 +15,7 @@ from lms_ray.settings.choosing import MetaSplit, Ranker, Selection
 from lms_ray.settings.data import EVERY, Data
 from lms_ray.settings.models import Encode, FineTune
 from lms_ray.settings.resources import Cluster
+from lms_ray.settings.uris import split
 
 
 class Experiment(Model):
@@ -135,8 +136,8 @@ class Experiment(Model):
     @property
     def folder(self) -> str:
         """The experiment's folder, local path or URI."""
-        path, question, options = self.storage.partition("?")  # s3://bucket/runs?endpoint_override=...
-        return f"{path.rstrip('/')}/{self.name}{question}{options}"
+        path, options = split(self.storage)
+        return f"{path.rstrip('/')}/{self.name}{options}"
 
     def absolute(self) -> Self:
         """The same with absolute local paths, which workers in other folders find too."""

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from lms_ray.settings.base import Model, PositiveFloat, PositiveInt
 
 Market = Literal["spot", "on-demand"]
+Unit = Literal["GPU", "core"]
 
 
 class Resources(Model):
@@ -17,7 +18,7 @@ class Resources(Model):
     gpus: Annotated[float, Field(ge=0)] = 0
     """GPUs for each; a fraction shares one GPU between several."""
     workers: PositiveInt | None = None
-    """At most this many at once. None: as many as fit the cluster."""
+    """At most this many at once. None: on a cluster, as many as there is work for; on a local Ray, as many as fit."""
 
     @field_validator("gpus")
     @classmethod
@@ -25,6 +26,16 @@ class Resources(Model):
         if gpus > 1 and gpus != int(gpus):
             raise ValueError("accepted are a fraction of one GPU, or a whole number")
         return gpus
+
+    @property
+    def unit(self) -> Unit:
+        """What its hours are counted in."""
+        return "GPU" if self.gpus else "core"
+
+    @property
+    def units(self) -> float:
+        """How many GPUs each takes; cores, where none is taken."""
+        return self.gpus or self.cpus
 
 
 class Cluster(Model):

@@ -5,10 +5,31 @@ Whoever goes on with an experiment gives the keys again, in the URI or by the en
 
 import re
 
-# Up to the last @ of the authority; a key with a / in it, which no URI may have unescaped, is hidden all the same.
-USER_INFO = re.compile(r"(:/{1,3})(?!anonymous@)(?:[^/?\s'\"]*@|[^/?@:\s'\"]*:(?!\d+/)[^?\s'\"]*@)")
+USER_INFO = re.compile(
+    r"""
+    (:/{1,3})           # with a slash too few or too many it names keys all the same
+    (?!anonymous@)      # which is no key
+    (?:
+        [^/?\s'"]*@     # up to the last @ before a slash
+        # What no URI may have unescaped is hidden as well: a secret with a slash in it (host:9000/me@home has none),
+        | [^/?@:\s'"]*:(?!\d+/)[^?\s'"]*@
+        # or with a space in it; "s3://bucket: ..." and "http://host:9000, ..." go on in words.
+        | [^/?@:\s'"]*:(?!\d+\b|\s)[^?@\n'"]*@
+    )
+    """,
+    re.VERBOSE,
+)
 # Of Azure's, the only ones of pyarrow's options that are secret. The name stays, to say that something was there.
 SECRET_OPTION = re.compile(r"([?&](?:client_secret|sas_token)=)[^&\s'\"]*", re.IGNORECASE)
+
+
+def split(path: str) -> tuple[str, str]:
+    """A URI without its options, and these with their `?`; a local path has none, whatever is in it.
+
+    split("s3://bucket/runs?region=eu")  # "s3://bucket/runs", "?region=eu"
+    """
+    plain, question, options = path.partition("?") if "://" in path else (path, "", "")
+    return plain, question + options
 
 
 def without_credentials(text: str) -> str:
@@ -21,6 +42,5 @@ def with_credentials_of(uri: str, given: str) -> str:
     if "://" not in uri or "://" not in given:
         return uri
     user_info = USER_INFO.match(given, given.index("://"))
-    scheme, _, place = uri.partition("?")[0].partition("://")
-    options = given.partition("?")[2]
-    return f"{scheme}{user_info[0] if user_info else '://'}{place}{'?' if options else ''}{options}"
+    scheme, _, place = split(uri)[0].partition("://")
+    return f"{scheme}{user_info[0] if user_info else '://'}{place}{split(given)[1]}"

@@ -109,8 +109,7 @@ def write(
     fresh: Mapping[str, Encoding],
     statistics: Sequence[str],
     digests: Mapping[str, str],
-    seconds: float,
-    uses: Sequence[Use] = (),
+    uses: Sequence[Use],
 ) -> None:
     """Add corpora to a candidate's encodings and commit them.
 
@@ -120,10 +119,9 @@ def write(
         fresh: the newly encoded corpora by name.
         statistics: names of the statistics.
         digests: what each wanted corpus must have been encoded from; kept ones have the same digest as before.
-        seconds: time spent on the new ones.
-        uses: of which machines, as far as it is known.
+        uses: of machines, for the new ones.
     """
-    record = store.done(unit(candidate)) or {"corpora": {}, "seconds": 0.0}
+    record = store.done(unit(candidate)) or {"corpora": {}}
     kept = [name for name, digest in record["corpora"].items() if digests.get(name) == digest and name not in fresh]
     parts: dict[str, list[pa.Table]] = {table: [] for table in TABLES}
     for table, of_table in parts.items():
@@ -140,11 +138,8 @@ def write(
         for table, of_table in parts.items()
     }
     corpora = {name: digests[name] for name in [*kept, *fresh]}
-    added = {
-        "seconds": record["seconds"] + seconds,
-        "uses": [*record.get("uses", ()), *(use.model_dump() for use in attempts.by_machine(uses))],
-    }
-    store.commit(unit(candidate), {"corpora": corpora, **added}, files)
+    took = [*record.get("uses", ()), *(use.model_dump() for use in attempts.by_machine(uses))]
+    store.commit(unit(candidate), {"corpora": corpora, "uses": took}, files)
 
 
 def missing(store: Store, candidate: str, digests: Mapping[str, str]) -> list[str]:

@@ -2,9 +2,12 @@
 
     experiment.yaml  provenance.json
     drivers/             who is at work: see lms_ray.store.lock
+    nodes/               of a cluster: see lms_ray.cluster.nodes
     candidates/<id>/     Hugging Face model folder + DONE.json; while it trains, resume.safetensors; the weights go
-                         where `sweep.keep_weights` says so
-    encodings/<id>/      features.parquet, statistics.parquet + DONE.json
+                         where `sweep.keep_weights` says so; in attempts/ what each attempt took
+    candidates.parquet   every candidate, once the sweep has ended
+    corpora.parquet      every corpus that is encoded
+    encodings/<id>/      features.parquet, sums.parquet, statistics.parquet + DONE.json
     rankers/             validation.parquet, scores.parquet + DONE.json; in <hash>/<grid point>/ what each worker wrote
     picks.parquet  report/
 
@@ -24,7 +27,7 @@ import functools
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -91,6 +94,20 @@ class Store(Folder):
             _warn_once(f"{fault}; the unit counts as not done")
             return None
         return record
+
+    def drop(self, unit: str, names: Collection[str]) -> None:
+        """Delete files of a done unit, which stays done: first it names them no more, then they go.
+
+        Args:
+            unit: its folder.
+            names: of the files, as `commit` was told them.
+        """
+        record, files = self._committed(unit)
+        rest = {name: written for name, written in files.items() if name not in names}
+        if len(rest) < len(files):
+            self.commit(unit, record, rest)
+        for name in names:
+            self.delete(f"{unit}/{name}")
 
     def read_unit_table(self, unit: str, name: str, **options: Any) -> pa.Table:
         """A Parquet table of a unit, checked if the unit is done; options as of pyarrow.parquet.read_table.

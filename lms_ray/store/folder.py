@@ -24,7 +24,7 @@ from pyarrow import fs
 
 from lms_ray.settings.base import shown
 from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, StorageError
-from lms_ray.settings.uris import without_credentials
+from lms_ray.settings.uris import split, without_credentials
 
 CHUNK = 1 << 24  # bytes held in memory of a file that is copied; an object store is asked once for each
 PARTIAL = ".partial"
@@ -49,29 +49,39 @@ class Listed:
     modified: float
     """When it was last written, in seconds since 1970 by the storage's clock; NaN where the storage does not say."""
 
+    @classmethod
+    def of(cls, info: fs.FileInfo) -> "Listed":
+        """As pyarrow tells of it."""
+        return cls(info.size, float("nan") if info.mtime_ns is None else info.mtime_ns / 1e9)
+
 
 class Folder:
-    """Files below one folder, local path or URI; paths are relative and use forward slashes.
+    """Files below one folder; their paths are relative to it and use forward slashes.
+
+    Args:
+        root: local path or URI.
+        key: which part of the configuration or the command line names it, for messages.
 
     Raises:
         ConfigError: no file system is known for the URI.
     """
 
-    def __init__(self, root: str):
+    def __init__(self, root: str, key: str = "storage"):
         if not root or "\0" in root or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)", root):
-            raise ConfigError(f"storage: found {shown(root)}; accepted is a local folder or s3://, gs://, ...")
+            raise ConfigError(f"{key}: found {shown(root)}; accepted is a local folder or s3://, gs://, ...")
+        self.key = key
         # Absolute, because trials and workers run in other working directories.
         self.root = root if "://" in root else str(Path(root).absolute())
         try:
             self._fs, self._base = fs.FileSystem.from_uri(self.root)
         except (ValueError, OSError) as error:
             raise ConfigError(
-                f"storage: found {shown(root)}; accepted is a local folder or s3://, gs://, ... "
+                f"{key}: found {shown(root)}; accepted is a local folder or s3://, gs://, ... "
                 f"({without_credentials(str(error))})"
             ) from None
 
-    def __reduce__(self) -> tuple[type, tuple[str]]:
-        return type(self), (self.root,)  # to another process, which opens its own connections
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.root, self.key)  # to another process, which opens its own connections
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.where()!r})"
@@ -88,7 +98,7 @@ class Folder:
 
     def where(self, path: str = "") -> str:
         """Full path of a file, for messages: without a URI's options and keys."""
-        root = without_credentials(self.root.partition("?")[0]) if "://" in self.root else self.root
+        root = without_credentials(split(self.root)[0]) if "://" in self.root else self.root
         return f"{root}/{path}" if path else root
 
     def exists(self, path: str) -> bool:
@@ -106,26 +116,18 @@ class Folder:
             return sorted({info.base_name for info in self._list(folder)})  # an object may be named as a folder
 
     def sizes(self, folder: str, recursive: bool = False) -> dict[str, int]:
-        """Bytes of each file in a folder, by its path from there; none where there is no such folder."""
-        with self._storage(folder):
-            start = len(self._at(folder)) + 1
-            return {info.path[start:]: info.size for info in self._list(folder, recursive) if info.is_file}
+        """Bytes of each file in a folder, as `listed`."""
+        return {name: file.size for name, file in self.listed(folder, recursive).items()}
 
-    def listed(self) -> dict[str, Listed]:
-        """Every file below this folder by its path, in as few requests as the storage allows."""
-        with self._storage(""):
-            start = len(self._base) + 1
-            infos = [info for info in self._list("", recursive=True) if info.is_file]
-        return {info.path[start:]: Listed(info.size, _modified(info)) for info in infos}
+    def listed(self, folder: str = "", recursive: bool = False) -> dict[str, Listed]:
+        """Each file in a folder by its path from there; none where there is no such folder.
 
-    def modified(self, folder: str) -> dict[str, float]:
-        """When each file in a folder was last written, by its name, in seconds since 1970 by the storage's clock.
-
-        NaN where the storage does not say.
+        With those of its subfolders, it takes as few requests as the storage allows.
         """
         with self._storage(folder):
-            files = [info for info in self._list(folder) if info.is_file]
-        return {info.base_name: _modified(info) for info in files}
+            start = len(self._at(folder)) + 1
+            infos = [info for info in self._list(folder, recursive) if info.is_file]
+        return {info.path[start:]: Listed.of(info) for info in infos}
 
     def signature(self) -> list[list[Any]]:
         """Name, size and time of every file directly in this folder: changes with any of them."""
@@ -301,10 +303,6 @@ def _plainly(where: str) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         absent = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise (AbsentError if absent else StorageError)(f"{where}: {_reason(error)}") from error
-
-
-def _modified(info: fs.FileInfo) -> float:
-    return float("nan") if info.mtime_ns is None else info.mtime_ns / 1e9
 
 
 def _require_inside(path: str) -> None:

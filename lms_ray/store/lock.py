@@ -112,7 +112,7 @@ class Claim:
 def claims(store: Store) -> list[Claim]:
     """The claims in a folder, sorted by token."""
     found = []
-    for name, modified in sorted(store.modified(FOLDER).items()):
+    for name, listed in sorted(store.listed(FOLDER).items()):
         if not name.endswith(".json") or name.startswith("."):
             continue
         path = f"{FOLDER}/{name}"
@@ -122,7 +122,7 @@ def claims(store: Store) -> list[Claim]:
             continue
         except (BrokenError, TypeError):
             driver = None
-        found.append(Claim(path, driver, modified))
+        found.append(Claim(path, driver, listed.modified))
     return found
 
 

@@ -84,15 +84,8 @@ def tidy(store: Store, keep: Collection[str]) -> None:
             found[candidate].append(name)
     for candidate in read(store)["id"]:
         unwanted = [name for name in found[candidate] if name == RESUME or candidate not in keep]
-        record = store.done(unit(candidate)) if unwanted else None
-        if record is None:
-            continue
-        files = store.files_of(unit(candidate))
-        if files.keys() & set(unwanted):  # first no files of the unit any more, which is still done
-            rest = {name: written for name, written in files.items() if name not in unwanted}
-            store.commit(unit(candidate), record, rest)
-        for name in unwanted:
-            store.delete(f"{unit(candidate)}/{name}")
+        if unwanted and store.done(unit(candidate)) is not None:
+            store.drop(unit(candidate), unwanted)
 
 
 def without_weights(store: Store, candidates: Iterable[str]) -> list[str]:

@@ -119,7 +119,7 @@ def read(store: Store) -> Status:
     """
     if not store.exists(identity.CONFIGURATION):  # before all that is below some other folder is listed
         raise ConfigError(
-            f"PATH: found no {identity.CONFIGURATION} in {store.where()}; accepted is the folder of an experiment"
+            f"{store.key}: found no {identity.CONFIGURATION} in {store.where()}; accepted is an experiment's folder"
         )
     found = _Found(store)
     experiment, table = _experiment(store), _pool(found)
@@ -159,7 +159,7 @@ class _Found:
     """What one list of the folder shows, and what its small files say."""
 
     def __init__(self, store: Store):
-        self.store, self.files = store, store.listed()
+        self.store, self.files = store, store.listed(recursive=True)
         self.below: dict[str, dict[str, Listed]] = {}
         """Files below each folder, by their paths from there."""
         for path, listed in self.files.items():

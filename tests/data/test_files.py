@@ -3,6 +3,8 @@
 import gc
 import json
 import logging
+import pickle
+import re
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -194,8 +196,8 @@ def test_what_takes_long_is_said_while_it_lasts(stored, monkeypatch, caplog: pyt
     with caplog.at_level(logging.INFO, "lms_ray"):
         read(experiment)
     place = where(experiment.data.root or "")
-    assert f"fetching data.root {place}: 0 MB so far, 0 of 5 files whole" in caplog.messages
-    assert f"fetching data.text {place}/text: 0 MB so far, 0 of 2 files whole" in caplog.messages
+    for what, total in ((f"data.root {place}", 5), (f"data.text {place}/text", 2)):
+        assert re.search(rf"fetching {what}: 0 MB so far, \d of {total} files whole", caplog.text)
 
 
 def test_a_full_disk_is_told_from_a_full_store(stored, monkeypatch: pytest.MonkeyPatch, temporary: Path):
@@ -212,6 +214,13 @@ def test_an_object_may_be_named_as_the_folder_of_another(stored):
     assert [(root / name).open("rb").read() for name in ("de", "de/dev")] == [b"a", b"b"]
     with pytest.raises(AbsentError, match=r"^data\.root: s3://.*/data/fr: no such file"):
         (root / "fr").open("rb")
+
+
+def test_another_process_reads_the_same_folder(stored):
+    sent = pickle.loads(pickle.dumps(files.folder(stored({"de": "a"}), "data.root")))
+    assert (sent / "de").open("rb").read() == b"a"
+    with pytest.raises(AbsentError, match=r"^data\.root: "):
+        (sent / "fr").open("rb")
 
 
 def test_a_uri_of_a_local_folder_is_that_folder(tmp_path: Path):

@@ -18,12 +18,8 @@ from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 
 PRICES = "cluster.prices={spot: 0.5, on-demand: 1.2}"
+FEW = ("pivots=[de]", "targets=[sv]")  # languages, which are made anew for every plan
 SIZES = {"train": 40, "dev": 10, "test": 10}
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "runs" / "pos"))
 
 
 def planned(experiment: Experiment, capsys: pytest.CaptureFixture, like: str | None = None) -> dict[str, list[str]]:
@@ -51,7 +47,7 @@ def test_the_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture):
 
 
 def test_what_is_saved_and_what_stays(tmp_path: Path, capsys: pytest.CaptureFixture):
-    settings = [f"storage={tmp_path}", "sweep.save_every=2", "sweep.keep_weights=pool"]
+    settings = [*FEW, f"storage={tmp_path}", "sweep.save_every=2", "sweep.keep_weights=pool"]
     lines = planned(load("quickstart", settings), capsys)
     assert "(24 of " in lines["resume states"][0]  # after the second epoch of 3 and of 4
     assert re.fullmatch(r"[\d.]+ MB, [\d.]+ MB after the features", lines["all checkpoints"][0])
@@ -133,16 +129,16 @@ def test_a_measured_rate_takes_the_place_of_the_assumption(local: Store, capsys:
 def test_times_may_be_taken_from_another_experiment(local: Store, tmp_path: Path, capsys: pytest.CaptureFixture):
     trial = made.configured(local, "sweep.resources.gpus=1")
     made.tried(local, made.ids(trial)[0], epochs=2, outcome="done")
-    planned_one = load("quickstart", [f"storage={tmp_path}", "sweep.resources.gpus=1"])
+    planned_one = load("quickstart", [*FEW, f"storage={tmp_path}", "sweep.resources.gpus=1"])
     assert planned(planned_one, capsys)["sweep"][-1].startswith("assumed: ")
     assert planned(planned_one, capsys, like=local.root)["sweep"][1] == "4.20 GPU-hours"  # 100,800 times 0.15 s
-    with pytest.raises(ConfigError, match=r"found no experiment\.yaml"):
+    with pytest.raises(ConfigError, match=r"^--like: found no experiment\.yaml"):
         show_plan(planned_one, like=str(tmp_path))
 
 
 def test_a_search_is_planned_by_its_mean(tmp_path: Path, capsys: pytest.CaptureFixture):
     search = ["sweep.search=optuna", "sweep.candidates=10", "sweep.epochs={low: 2, high: 5}"]
-    lines = planned(load("quickstart", [*search, f"storage={tmp_path}", "cluster.assumed_tflops=0.5"]), capsys)
+    lines = planned(load("quickstart", [*FEW, *search, f"storage={tmp_path}", "cluster.assumed_tflops=0.5"]), capsys)
     assert lines["epochs"] == ["about 35"]
     assert lines["sweep"][-1] == "assumed: cluster.assumed_tflops=0.5 of one core"
 

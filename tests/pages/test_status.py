@@ -30,11 +30,6 @@ PRICES = "cluster.prices={spot: 0.5, on-demand: 1.2}"
 ON_GPUS = "sweep.resources.gpus=1"
 
 
-@pytest.fixture
-def local(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "runs" / "pos"))
-
-
 def shown(store: Store, capsys: pytest.CaptureFixture, all_candidates: bool = False) -> list[str]:
     show_status(store.root, all_candidates)
     return capsys.readouterr().out.splitlines()

@@ -6,6 +6,7 @@ import pytest
 
 from lms_ray.settings.candidates import Candidate, Sweep, grid
 from lms_ray.settings.hashing import content_hash, seed_for
+from lms_ray.settings.loading import load
 
 SMALL = Sweep(learning_rate=(3e-5, 5e-5), epochs=(3, 4), seeds=3)
 
@@ -43,6 +44,18 @@ def test_a_sweep_that_stops_early_leaves_an_even_pool():
         (3e-5, 3), (3e-5, 4), (5e-5, 3), (5e-5, 4),
     }  # fmt: skip
     assert {candidate.seed for candidate in begun} == {0}
+
+
+@pytest.mark.parametrize(
+    ("storage", "folder"),
+    [
+        ("s3://bucket/runs/?region=eu", "s3://bucket/runs/one?region=eu"),
+        ("/tmp/why?/runs", "/tmp/why?/runs/one"),
+    ],
+)
+def test_only_a_uri_has_options(storage: str, folder: str):
+    experiment = load("quickstart", [f'storage="{storage}"', "name=one"])
+    assert experiment.folder == folder
 
 
 def test_a_hash_does_not_depend_on_the_order_of_keys():

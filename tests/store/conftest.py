@@ -3,16 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from lms_ray.store.files import Store
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "runs" / "pos"))
 
 
 @pytest.fixture(params=["local", "s3", "gcs"])

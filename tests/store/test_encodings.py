@@ -7,11 +7,13 @@ import pytest
 
 from lms_ray.settings.errors import MissingError
 from lms_ray.store import encodings
+from lms_ray.store.attempts import Machine, Use
 from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
 
 DIGESTS = {"de-dev": "d1", "nl-dev": "n1"}
 STATISTICS = ("correct", "total")
+USE = Use(machine=Machine(host="node", market=None, accelerator=None, cpus=1, gpus=0), seconds=2.0, work=5)
 H = 4
 
 Write = Callable[..., None]
@@ -33,7 +35,7 @@ def written(store: Store) -> Write:
     """Write a candidate's corpora: `written("one", {"de-dev": encoded(5, seed=0)}, digests)`."""
 
     def write(candidate: str, fresh: Mapping[str, Encoding], digests: Mapping[str, str] = DIGESTS) -> None:
-        encodings.write(store, candidate, fresh, STATISTICS, digests, seconds=2.0)
+        encodings.write(store, candidate, fresh, STATISTICS, digests, uses=[USE])
 
     return write
 
@@ -84,7 +86,7 @@ def test_a_corpus_that_is_added_later_keeps_the_earlier_ones(store: Store, writt
         for now, then in zip(read(store, name), arrays, strict=True):
             assert np.array_equal(now, then)
     assert np.array_equal(read(store, "zh-dev")[1], encoded(6, 2).statistics_ES)
-    assert store.done("encodings/one")["seconds"] == 4.0
+    assert store.done("encodings/one")["uses"] == [USE.model_dump()] * 2
 
 
 def test_a_corpus_whose_content_changed_is_replaced_and_the_others_stay(store: Store, written: Write):
