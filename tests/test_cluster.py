@@ -101,13 +101,14 @@ def test_a_node_that_joins_and_cannot_do_the_work_is_named(cloud: Cloud, bucket:
     cloud.wait("the end of idle nodes", 60, lambda: not cloud.workers())
     script = """
 import ray
+from lms_ray.cluster import nodes
 from lms_ray.cluster.connecting import connect
-from lms_ray.cluster.nodes import watched
 from lms_ray.settings.resources import Cluster
 from lms_ray.store.files import Store
 from lms_ray.store.lock import hold
 store = Store("STORAGE/unfit")
-with hold(store), connect(Cluster(address="auto")), watched(store, folders=["/of/the/head"]):
+nodes.PAUSES = ()  # it is not asked again
+with hold(store), connect(Cluster(address="auto")), nodes.watched(store, folders=["/of/the/head"]):
     ray.get(ray.remote(num_cpus=1)(lambda: __import__("time").sleep(600)).remote())
 """.replace("STORAGE", STORAGE)
     done = cloud.ray("job", "submit", "--working-dir", ".", "--", sys.executable, "-c", script)

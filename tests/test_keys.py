@@ -33,6 +33,8 @@ GIVEN = f"{SECRETS[0]}:{SECRETS[1]}@"
         ("s3://key:secret@bucket/runs?region=eu", "s3://bucket/runs?region=eu"),
         ("s3://key:se/c@ret@bucket/runs", "s3://bucket/runs"),
         ("s3:/key:secret@bucket/runs", "s3:/bucket/runs"),
+        ("s3://b/x?access_key=A&secret_key=B&region=eu", "s3://b/x?access_key=&secret_key=&region=eu"),
+        ("abfs://c@a/x?sas_token=sv=2&sig=abc", "abfs://a/x?sas_token=&sig="),
         (
             "abfss://:pass@account/x?client_id=1&client_secret=secret&b=c",
             "abfss://account/x?client_id=1&client_secret=&b=c",

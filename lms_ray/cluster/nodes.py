@@ -27,17 +27,19 @@ from lms_ray.tasks.pretrained import first_line
 FOLDER = "nodes"
 LOOK_EVERY = 2.0  # seconds
 ANSWER_WITHIN = 1200.0  # seconds: a runtime environment may have to be installed first
-TRIES = 3  # a node that has just started may not reach the storage yet
+PAUSES = (5.0, 20.0, 60.0)  # seconds until it is asked again: one that has just started may not reach the storage
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "pyarrow", "numpy")  # that decide results or tables
 
 
 @dataclass
 class _Asked:
-    """A node that has not answered yet."""
+    """A node that has not said yes yet."""
 
-    answer: ray.ObjectRef
+    answer: ray.ObjectRef | None
+    """None: it has said no, and is asked again."""
     host: str
     since: float
+    """When it was asked, or said no."""
     tries: int
 
 
@@ -69,7 +71,10 @@ class Nodes:
         for identity in alive.keys() - self.fit - self.asked.keys():
             self._ask(identity, alive[identity]["NodeManagerHostname"], tries=1)
         for identity, asked in list(self.asked.items()):
-            self._hear(identity, asked)
+            if asked.answer is not None:
+                self._hear(identity, asked, asked.answer)
+            elif time.monotonic() - asked.since > PAUSES[asked.tries - 1]:
+                self._ask(identity, asked.host, asked.tries + 1)
         self._say([alive[identity] for identity in self.fit])
 
     def _ask(self, identity: str, host: str, tries: int) -> None:
@@ -81,23 +86,21 @@ class Nodes:
         )
         self.asked[identity] = _Asked(answer, host, time.monotonic(), tries)
 
-    def _hear(self, identity: str, asked: _Asked) -> None:
-        ready, _ = ray.wait([asked.answer], timeout=0)
+    def _hear(self, identity: str, asked: _Asked, answer: ray.ObjectRef) -> None:
+        ready, _ = ray.wait([answer], timeout=0)
         if not ready:
             if time.monotonic() - asked.since > ANSWER_WITHIN:
                 raise _unfit(identity, asked.host, f"gave no answer within {ANSWER_WITHIN / 60:.0f} minutes")
             return
         try:
-            fault = ray.get(asked.answer) or self._unseen(identity)
-        except ray.exceptions.RayError as error:
+            fault = ray.get(answer) or self._unseen(identity)
+        except ray.exceptions.RayError as error:  # it may be going away
             fault = first_line(error)
-        del self.asked[identity]
         if not fault:
+            del self.asked[identity]
             self.fit.add(identity)
-        elif not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == identity):
-            return  # it went away while it was asked
-        elif asked.tries < TRIES:
-            self._ask(identity, asked.host, asked.tries + 1)
+        elif asked.tries <= len(PAUSES):
+            self.asked[identity] = _Asked(None, asked.host, time.monotonic(), asked.tries)
         else:
             raise _unfit(identity, asked.host, fault)
 
@@ -154,7 +157,7 @@ def watched(store: Store, folders: Sequence[str] = ()) -> Iterator[None]:
     thread.start()
     try:
         yield
-    except KeyboardInterrupt:
+    except BaseException:  # a library may answer the interrupt with an error of its own
         if faults:
             raise faults[0] from None
         raise

@@ -19,8 +19,11 @@ USER_INFO = re.compile(
     """,
     re.VERBOSE,
 )
-# Of Azure's, the only ones of pyarrow's options that are secret. The name stays, to say that something was there.
-SECRET_OPTION = re.compile(r"([?&](?:client_secret|sas_token)=)[^&\s'\"]*", re.IGNORECASE)
+# Of pyarrow's options only client_secret and sas_token are, but people try others. The name stays, to say that something
+# was there.
+SECRET_OPTION = re.compile(
+    r"([?&][a-z_.-]*(?:secret|token|key|sig|password|credential)[a-z_.-]*=)[^&\s'\"]*", re.IGNORECASE
+)
 
 
 def split(path: str) -> tuple[str, str]:
