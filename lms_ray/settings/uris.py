@@ -19,8 +19,8 @@ USER_INFO = re.compile(
     """,
     re.VERBOSE,
 )
-# Of pyarrow's options only client_secret and sas_token are, but people try others. The name stays, to say that something
-# was there.
+# Of pyarrow's options these are client_secret and sas_token, but people try others. The name stays, to say that
+# something was there.
 SECRET_OPTION = re.compile(
     r"([?&][a-z_.-]*(?:secret|token|key|sig|password|credential)[a-z_.-]*=)[^&\s'\"]*", re.IGNORECASE
 )

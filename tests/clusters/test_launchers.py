@@ -66,7 +66,9 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[str
     monkeypatch.setenv("HOME", str(tmp_path))  # Ray puts the key that it makes into ~/.ssh
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "simulated")
-    with mock_aws():
+    simulated = mock_aws()
+    simulated.start(reset=False)  # other tests' S3 server is of the same process
+    try:
         for name in ("lms-ray-head", "lms-ray-worker"):
             boto3.client("iam").create_instance_profile(InstanceProfileName=name)
         ec2 = boto3.resource("ec2", region_name=read("aws.yaml")["provider"]["region"])
@@ -75,6 +77,8 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[str
         ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": LAPTOP}]}
         group.authorize_ingress(IpPermissions=[inside, ssh])
         yield
+    finally:
+        simulated.stop(remove_data=False)
 
 
 @pytest.mark.usefixtures("account")
