@@ -4,11 +4,13 @@ import json
 import time
 from typing import Any
 
+import pyarrow as pa
+
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load, to_yaml
 from lms_ray.settings.uris import split
-from lms_ray.store import lock, pool, rankings
+from lms_ray.store import lineage, lock, pool, rankings
 from lms_ray.store.attempts import Attempt, Machine, Use
 from lms_ray.store.files import Store
 
@@ -83,3 +85,8 @@ def swept(store: Store, experiment: Experiment) -> list[str]:
 def a_driver_elsewhere(store: Store) -> None:
     driver = {"host": "head", "boot": "b", "namespace": "n", "pid": 7, "started": 1.0, "holds": True}
     store.write_bytes(f"{lock.FOLDER}/1.json", json.dumps(driver).encode())
+
+
+def table(store: Store, path: str, settings: lineage.Settings | None = None) -> None:
+    """A table, made by some settings."""
+    store.write_table(path, pa.table({"x": [1]}), {} if settings is None else {"settings": settings})

@@ -41,7 +41,7 @@ def show_status(path: str, all_candidates: bool = False) -> None:
 
 
 def watch(path: str, every: float, all_candidates: bool = False) -> None:
-    """Show the status again and again, until everything is done or Ctrl-C.
+    """Show the status again and again, until everything is done or Ctrl-C; an experiment may yet have to begin.
 
     Args:
         path: the experiment's folder, local path or URI.
@@ -49,12 +49,15 @@ def watch(path: str, every: float, all_candidates: bool = False) -> None:
         all_candidates: list each candidate, however many they are.
 
     Raises:
-        ConfigError: there is no experiment in that folder.
         StorageError: the folder cannot be read.
     """
     store, notes = Store(path, "PATH"), Notes()
     try:
         while True:
+            if not store.exists(identity.CONFIGURATION):
+                show(f"{store.where()}: nothing yet; its data are being read, or no job has begun")
+                time.sleep(every)
+                continue
             with noting(notes):  # the same for all looks: a fault is told only once
                 found = status.read(store)
             faults = list(dict.fromkeys(notes.lines))
@@ -96,7 +99,7 @@ def _stages(found: Status) -> Iterator[str]:
         "report": found.store.where(status.REPORT),
     }
     for stage, text in told.items():
-        yield f"{'✗' if stage in found.missing else '✓'} {stage:10} {text}".rstrip()
+        yield f"{'·' if stage in found.missing else '✓'} {stage:10} {text}".rstrip()
 
 
 def _drivers(found: Status) -> Iterator[str]:

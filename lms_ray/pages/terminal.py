@@ -3,7 +3,7 @@
 import codecs
 import sys
 
-PLAIN = {"Δ": "delta", "✓": "+", "✗": "-"}  # any other is shown by its code, as in \xe9
+PLAIN = {"Δ": "delta", "✓": "+", "·": "-"}  # any other is shown by its code, as in \xe9
 
 
 def show(text: str) -> None:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, MissingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import attempts, encodings, identity, lock, pool, rankings
+from lms_ray.store import attempts, encodings, identity, lineage, lock, pool, rankings
 from lms_ray.store.attempts import Attempt, Use
 from lms_ray.store.files import DONE, Store
 from lms_ray.store.folder import Listed
@@ -75,6 +75,8 @@ class Status:
     """Whether the sweep has ended with all of them."""
     encoded: int
     """Candidates whose encodings are whole."""
+    encoded_as_now: bool
+    """Whether they were encoded by today's settings."""
     rankers: int
     """Grid points that are fitted."""
     ranked: bool
@@ -101,7 +103,8 @@ class Status:
     @cached_property
     def missing(self) -> tuple[str, ...]:
         """Stages that are not done; what comes after one that is not has to be done again."""
-        done = (self.whole_pool, self.encoded == self.to_encode, self.ranked, self.picked, self.reported)
+        encoded = self.encoded_as_now and self.encoded == self.to_encode
+        done = (self.whole_pool, encoded, self.ranked, self.picked, self.reported)
         return STAGES[next((place for place, whole in enumerate(done) if not whole), len(STAGES)) :]
 
     @property
@@ -132,7 +135,8 @@ def read(store: Store) -> Status:
         dict(zip(units, _each(found.done, units), strict=True)) for units in (found.units("encodings"), found.points)
     )
     candidates = [begun.get(name) or Candidate(name, "waiting") for name in _names(found, experiment, table)]
-    wanted = _wanted(experiment, table)
+    wanted, ranking = _wanted(experiment, table), found.done(rankings.UNIT)
+    ranked = ranking is not None and _is_of(experiment, ranking, lineage.RANKING)
     tuned = [candidate.id for candidate in candidates if candidate.state in ("done", "diverged")]
     return Status(
         store=store,
@@ -140,11 +144,14 @@ def read(store: Store) -> Status:
         experiment=experiment,
         candidates=tuple(candidates),
         wanted=wanted,
-        whole_pool=table is not None and len(table) == len(tuned) == wanted,
+        whole_pool=table is not None
+        and len(table) == len(tuned) == wanted
+        and found.is_of(experiment, pool.PATH, lineage.CANDIDATES),
         encoded=sum(bool(encoded.get(encodings.unit(one.id))) for one in candidates if one.state != "diverged"),
+        encoded_as_now=found.is_of(experiment, encodings.CORPORA, lineage.ENCODING),
         rankers=sum(record is not None for point, record in fitted.items() if point.startswith(found.latest_rankers)),
-        ranked=found.done(rankings.UNIT) is not None,
-        picked=PICKS in found.files,
+        ranked=ranked,
+        picked=found.is_of(experiment, PICKS, lineage.SELECTION),
         reported=REPORT in found.files,
         uses={
             "sweep": [use for candidate in begun.values() for use in candidate.uses],
@@ -194,6 +201,14 @@ class _Found:
         """The record of a unit of work that is done."""
         files = self.below.get(unit, {})
         return self.store.done(unit, {name: listed.size for name, listed in files.items()}) if DONE in files else None
+
+    def is_of(self, experiment: Experiment | None, path: str, keys: Sequence[str]) -> bool:
+        """Whether a table is there, and was made by today's settings."""
+        try:
+            return path in self.files and _is_of(experiment, self.store.read_origin(path), keys)
+        except (AbsentError, BrokenError) as error:
+            log.warning("%s", error)
+            return False
 
     def attempts(self, unit: str) -> list[tuple[Attempt, float]]:
         """The attempts on a candidate, and when each was last written."""
@@ -291,6 +306,12 @@ def _experiment(store: Store) -> Experiment | None:
     except ValidationError:
         log.warning("%s: broken; it is no experiment of this version", store.where(identity.CONFIGURATION))
     return None
+
+
+def _is_of(experiment: Experiment | None, origin: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether a result was made by today's settings, as far as it says by which."""
+    settings = origin.get("settings")
+    return experiment is None or settings is None or not lineage.differing(settings, lineage.settings(experiment, keys))
 
 
 def _uses(store: Store, records: Mapping[str, dict[str, Any] | None]) -> Iterator[Use]:

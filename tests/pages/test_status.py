@@ -46,11 +46,11 @@ def test_an_experiment_at_work(local: Store, capsys: pytest.CaptureFixture):
     with lock.hold(local):
         lines = shown(local, capsys)
     assert lines[:5] == [
-        "✗ sweep      1/8 candidates: 1 done, 1 training, 1 failed, 5 waiting",
-        "✗ features   0/8 candidates",
-        "✗ ranking    0/12 rankers",
-        "✗ selection",
-        f"✗ report     {local.where('report/report.html')}",
+        "· sweep      1/8 candidates: 1 done, 1 training, 1 failed, 5 waiting",
+        "· features   0/8 candidates",
+        "· ranking    0/12 rankers",
+        "· selection",
+        f"· report     {local.where('report/report.html')}",
     ]
     assert re.fullmatch(rf"driver: process {os.getpid()} on \S+, last heard of \d s ago", lines[5])
     table = [re.split(r"\s{2,}", line) for line in lines[7:16]]
@@ -139,8 +139,9 @@ def test_a_watch_ends_when_all_is_done(local: Store, capsys: pytest.CaptureFixtu
         for name in made.swept(local, experiment):
             made.encoded(local, name, [])
         local.commit("rankers", {}, {})
-        for path in ("picks.parquet", "report/report.html"):
-            local.write_bytes(path, b"")
+        for path in ("corpora.parquet", "picks.parquet"):
+            made.table(local, path)
+        local.write_bytes("report/report.html", b"")
 
     worker = threading.Thread(target=work)
     worker.start()
@@ -150,7 +151,7 @@ def test_a_watch_ends_when_all_is_done(local: Store, capsys: pytest.CaptureFixtu
     assert "\x1b" not in text  # a log
     blocks = [block for block in text.split(f"{local.where()} at ") if block]
     assert len(blocks) > 2
-    assert "✗ sweep      0/8" in blocks[0] and blocks[-1].rstrip().endswith("done")
+    assert "· sweep      0/8" in blocks[0] and blocks[-1].rstrip().endswith("done")
 
 
 def test_ctrl_c_ends_a_watch_quietly(local: Store, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
@@ -180,7 +181,7 @@ def test_a_folder_of_version_0_1_0_is_shown(local: Store, capsys: pytest.Capture
     local.write_bytes("experiment.yaml", b"name: old\nremoved_key: 1\n")
     lines = shown(local, capsys)
     assert lines[0] == f"{local.where('experiment.yaml')}: broken; it is no experiment of this version"
-    assert lines[1] == "✗ sweep      1/? candidates"
+    assert lines[1] == "· sweep      1/? candidates"
     assert lines[-1] == "to go on, give the command again with which it was begun: its experiment.yaml is broken"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import made_folders as made
 from lms_ray.settings.loading import ConfigError
-from lms_ray.store import status
+from lms_ray.store import lineage, status
 from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 from lms_ray.store.folder import Folder
@@ -72,6 +72,7 @@ def test_stages_are_done_in_their_order(local: Store):
     assert status.read(local).missing == ("features", "ranking", "selection", "report")
     for name in names:
         made.encoded(local, name, [])
+    made.table(local, "corpora.parquet")
     made.fitted(local, "old", "point", [])
     made.fitted(local, "new", "point", [])
     made.fitted(local, "new", "other", [])
@@ -79,10 +80,14 @@ def test_stages_are_done_in_their_order(local: Store):
     local.commit(
         "rankers", {}, {"new/other/scores.parquet": local.write_bytes("rankers/new/other/scores.parquet", b"12")}
     )
-    local.write_bytes("picks.parquet", b"")
+    made.table(local, "picks.parquet")
     assert status.read(local).missing == ("report",)
     local.write_bytes("report/report.html", b"")
     assert status.read(local).missing == ()
+    other = lineage.settings(made.configured(local, "meta_split.draw=1"), lineage.SELECTION)
+    made.table(local, "picks.parquet", other)
+    made.configured(local)
+    assert status.read(local).missing == ("selection", "report"), "these picks are of another draw"
     made.configured(local, "sweep.seeds=5")  # a larger grid: all that follows is done again
     assert status.read(local).missing == status.STAGES
 
