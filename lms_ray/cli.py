@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lms_ray
@@ -30,6 +31,7 @@ from lms_ray.settings.uris import without_credentials
 
 if TYPE_CHECKING:
     from lms_ray.models.job import Job
+    from lms_ray.store.files import Store
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +42,9 @@ STAGES = {
     "selection": "pick a candidate for every target",
     "report": "print the table and write the page",
 }
-ON_RAY = {"sweep", "features", "ranking"}
+ON_RAY = {"sweep": "sweep", "features": "encode", "ranking": "ranker"}  # and the key that says what a worker takes
 READING = {"sweep", "features"}  # need the data
+UPLOADED = "working_dir_files"  # Ray's folder of what `ray job submit --working-dir` sends
 LOOKING = {
     "plan": "count the work and make every check of the job that needs no cluster; runs and writes nothing",
     "config": "print the resolved configuration, each key with its documentation",
@@ -118,6 +121,7 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
     from lms_ray.store.lock import hold
 
     store = Store(experiment.folder)
+    _refuse_uploaded(store)
     with hold(store), noting(ShownNotes()), ExitStack() as stack:
         if experiment != experiment.without_credentials():
             log.warning(
@@ -128,19 +132,20 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
         identity.require_same(experiment, store)
         if READING & set(stages):
             job.check()
-        if ON_RAY & set(stages):
+        if ON_RAY.keys() & stages:
             import ray
 
             from lms_ray.cluster.connecting import connect
             from lms_ray.cluster.nodes import watched
             from lms_ray.cluster.resources import is_local
 
-            resources = {key: getattr(experiment, key).resources for key in ("sweep", "encode", "ranker")}
+            resources = {key: getattr(experiment, key).resources for stage, key in ON_RAY.items() if stage in stages}
             stack.enter_context(connect(experiment.cluster, **resources))
             signal.signal(signal.SIGTERM, _stop)  # Ray has taken it over
             if not is_local(experiment.cluster):
                 are_read = experiment.sweep.checkpoints and READING & set(stages)
-                stack.enter_context(watched(store, job.standard.folders if are_read else ()))
+                folders = job.standard.folders if are_read else ()
+                stack.enter_context(watched(store, folders, resources))
             store.write_json(identity.PROVENANCE, provenance.collect(ray.cluster_resources()))
         if stages != ("report",):
             store.write_bytes(identity.CONFIGURATION, to_yaml(experiment.absolute()).encode())
@@ -148,6 +153,15 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
             started = time.monotonic()
             _stage(stage)(job)
             say(stage, f"finished in {time.monotonic() - started:.1f} s")
+
+
+def _refuse_uploaded(store: "Store") -> None:
+    """Refuse to keep an experiment beside a submitted job's code: other nodes do not see it, and Ray deletes it."""
+    if store.is_local and UPLOADED in Path(store.root).parts:
+        raise ConfigError(
+            f"storage: found {store.where()}, in the uploaded code of the job; accepted is a bucket, such as "
+            "storage=s3://bucket/runs, or the whole path of a folder that all nodes share"
+        )
 
 
 def _stage(name: str) -> "Callable[[Job], None]":

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,8 +18,10 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from lms_ray.cluster.resources import fitting_now
 from lms_ray.pages.progress import say
 from lms_ray.settings.errors import AbsentError, ClusterError
+from lms_ray.settings.resources import Resources
 from lms_ray.store.files import Store
 from lms_ray.store.lock import LOST
 from lms_ray.tasks.pretrained import first_line
@@ -49,10 +51,11 @@ class Nodes:
     Args:
         store: the experiment's folder, into which each node writes `nodes/<id>`; it is deleted when it was read.
         folders: what the workers will read beside the storage, on every node.
+        stages: what a worker of each stage takes.
     """
 
-    def __init__(self, store: Store, folders: Sequence[str] = ()):
-        self.store, self.folders = store, folders
+    def __init__(self, store: Store, folders: Sequence[str] = (), stages: Mapping[str, Resources] | None = None):
+        self.store, self.folders, self.stages = store, folders, stages or {}
         self.token = uuid.uuid4().hex
         self.asked: dict[str, _Asked] = {}
         self.fit: set[str] = set()
@@ -75,7 +78,8 @@ class Nodes:
                 self._hear(identity, asked, asked.answer)
             elif time.monotonic() - asked.since > PAUSES[asked.tries - 1]:
                 self._ask(identity, asked.host, asked.tries + 1)
-        self._say([alive[identity] for identity in self.fit])
+        if self.fit or not self.asked:
+            self._say([alive[identity] for identity in self.fit])
 
     def _ask(self, identity: str, host: str, tries: int) -> None:
         remote: Any = ray.remote(num_cpus=0, max_retries=0)(_question())
@@ -119,23 +123,31 @@ class Nodes:
     def _say(self, fit: Sequence[dict[str, Any]]) -> None:
         total = {key: sum(node["Resources"].get(key, 0) for node in fit) for key in ("CPU", "GPU")}
         line = f"{len(fit)} nodes at work, {total['CPU']:g} CPUs, {total['GPU']:g} GPUs"
+        homeless = [
+            f"{stage} (cpus={resources.cpus:g} gpus={resources.gpus:g})"
+            for stage, resources in self.stages.items()
+            if not fitting_now(resources)
+        ]
+        if homeless:
+            line += f"; none has room for {', '.join(homeless)}, which wait"
         if line != self.said:
             self.said = line
             say("cluster", line)
 
 
 @contextmanager
-def watched(store: Store, folders: Sequence[str] = ()) -> Iterator[None]:
+def watched(store: Store, folders: Sequence[str] = (), stages: Mapping[str, Resources] | None = None) -> Iterator[None]:
     """Have every node asked before the block begins, and each that joins while it lasts; for the main thread.
 
     Args:
         store: the experiment's folder, held by this driver.
         folders: what the workers will read beside the storage, on every node.
+        stages: what a worker of each stage takes; it is said where no node has as much.
 
     Raises:
         ClusterError: a node cannot do the work; the block is interrupted.
     """
-    nodes = Nodes(store, folders)
+    nodes = Nodes(store, folders, stages)
     nodes.look()
     while nodes.asked:
         time.sleep(0.2)

@@ -74,10 +74,15 @@ class Folder:
         self.root = root if "://" in root else str(Path(root).absolute())
         try:
             self._fs, self._base = fs.FileSystem.from_uri(self.root)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             raise ConfigError(
                 f"{key}: found {shown(root)}; accepted is a local folder or s3://, gs://, ... "
                 f"({without_credentials(str(error))})"
+            ) from None
+        except OSError as error:
+            raise ConfigError(
+                f"{key}: {shown(root)} cannot be reached: {without_credentials(_one_line(error))}; is the name of the "
+                "bucket right, and are its region and the credentials?"
             ) from None
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
