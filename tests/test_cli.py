@@ -59,6 +59,17 @@ def test_a_plan_refuses_a_folder_of_another_experiment_as_the_job_does(
     assert f"error: name: {folder} holds another experiment" in capsys.readouterr().err
 
 
+def test_an_experiment_is_not_kept_beside_the_uploaded_code(
+    lms_ray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    uploaded = tmp_path / "working_dir_files" / "_ray_pkg_0"
+    uploaded.mkdir(parents=True)
+    monkeypatch.chdir(uploaded)
+    assert lms_ray("sweep") == 2
+    assert f"storage: found {uploaded}/runs/quickstart, in the uploaded code of the job" in capsys.readouterr().err
+    assert not list(uploaded.iterdir())
+
+
 @pytest.mark.parametrize(
     ("ends", "status", "said"),
     [
