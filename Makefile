@@ -23,10 +23,11 @@ quickstart: setup
 	$(BIN)/python -m lms_ray.sweep quickstart
 
 test: fast
+	$(BIN)/python -m pytest -m "(slow or real) and not ray" -n auto --dist loadfile
 	$(BIN)/python -m pytest -m ray
 
 fast: setup
-	$(BIN)/python -m pytest -m "not ray" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m "not (ray or slow or real)" -n auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

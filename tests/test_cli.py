@@ -83,11 +83,13 @@ def test_however_a_job_ends_its_status_says_so(
 ):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(cli, "_do", ends)
+    ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
     try:
         assert lms_ray("report") == status
         assert capsys.readouterr().err.splitlines()[-1] == said
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, ctrl_c)
 
 
 @pytest.mark.parametrize("verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status"])

@@ -13,6 +13,8 @@ import yaml
 
 import lms_ray
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -17,6 +17,8 @@ from lms_ray.settings.models import Encode, FineTune
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.windows import IGNORE
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("Ada", "Grace", "Barbara")
 PLACES = ("Paris", "Köln", "Łódź", "東京")
 

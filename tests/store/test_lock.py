@@ -74,6 +74,7 @@ def test_while_one_driver_works_another_is_refused(store: Store):
     assert holders(store) == []
 
 
+@pytest.mark.slow
 def test_of_drivers_that_start_together_exactly_one_works(store: Store, started: Start):
     drivers = [started(TRIER, store.root) for _ in range(3)]
     for delays in [(0, 0, 0)] * 10 + [(0, 0, 0.5)]:
@@ -124,6 +125,7 @@ def test_a_driver_elsewhere_is_judged_by_its_heartbeat(local: Store, elsewhere: 
         assert len(holders(local)) == 1
 
 
+@pytest.mark.slow
 def test_a_driver_elsewhere_is_judged_by_the_storage_s_clock(store: Store, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lock, "STALE_AFTER", 1.0)  # S3 tells whole seconds
     claim = Driver.own(holds=True)
