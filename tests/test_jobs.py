@@ -8,6 +8,8 @@ import tiny
 from lms_ray.pages.plan import show_plan
 from lms_ray.settings.loading import load
 
+pytestmark = pytest.mark.slow
+
 JOBS = sorted((Path(__file__).parents[1] / "jobs").glob("*.yaml"))
 
 

@@ -81,6 +81,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[str
         simulated.stop(remove_data=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("account")
 def test_ray_up_on_aws(read: Callable[[str], Any]):
     """Every node type is launched as its label says, in each zone; only SSH is open, and to the laptop only."""

@@ -69,6 +69,7 @@ def where(uri: str) -> str:
     return Folder(uri).where()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["pos-ud", "ner-small", "qa-small", "re-small", "topics-small", "re-ace"])
 def test_every_format_is_read_the_same(job: str, tmp_path: Path, s3: Roots, temporary: Path, fetched: list[str]):
     """Wildcards, ranges of one file, folders of documents: with the digests and groups of the same files on a disk."""
