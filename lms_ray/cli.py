@@ -128,23 +128,23 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
                 "a URI names keys, which Ray's dashboard and the list of processes show with the command; "
                 "a role of the machines or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY there are not shown"
             )
-        job = Job(materialise(experiment, make=bool(READING & set(stages))), store)
+        reads = not READING.isdisjoint(stages)
+        job = Job(materialise(experiment, make=reads), store)
         identity.require_same(experiment, store)
-        if READING & set(stages):
+        if reads:
             job.check()
-        if ON_RAY.keys() & stages:
+        resources = {key: getattr(experiment, key).resources for stage, key in ON_RAY.items() if stage in stages}
+        if resources:
             import ray
 
             from lms_ray.cluster.connecting import connect
             from lms_ray.cluster.nodes import watched
             from lms_ray.cluster.resources import is_local
 
-            resources = {key: getattr(experiment, key).resources for stage, key in ON_RAY.items() if stage in stages}
             stack.enter_context(connect(experiment.cluster, **resources))
             signal.signal(signal.SIGTERM, _stop)  # Ray has taken it over
             if not is_local(experiment.cluster):
-                are_read = experiment.sweep.checkpoints and READING & set(stages)
-                folders = job.standard.folders if are_read else ()
+                folders = job.standard.folders if reads and experiment.sweep.checkpoints else ()
                 stack.enter_context(watched(store, folders, resources))
             store.write_json(identity.PROVENANCE, provenance.collect(ray.cluster_resources()))
         if stages != ("report",):

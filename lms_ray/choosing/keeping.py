@@ -40,15 +40,15 @@ def _keep_only(store: Store, wanted: Set[str]) -> None:
 
     What two draws of the meta split have in common, or a grid and a smaller one, may be nothing.
     """
-    gone = pool.without_weights(store, wanted)
-    others = _all(store) - wanted
+    everyone, gone = _all(store), pool.without_weights(store, wanted)
+    others = everyone - wanted
     if gone and len(pool.without_weights(store, others)) < len(others):
         log.warning(
             "sweep.keep_weights: no more weights are deleted, as %d of the candidates to keep have none any more, "
             "among them %s: an earlier run kept those of another draw of the meta split, or of fewer candidates",
             len(gone), gone[0],
         )  # fmt: skip
-    pool.tidy(store, _all(store) if gone else wanted)
+    pool.tidy(store, everyone if gone else wanted)
 
 
 def _all(store: Store) -> Set[str]:

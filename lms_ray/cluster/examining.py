@@ -27,7 +27,7 @@ def take_all(job: Job) -> list[dict[str, Any]]:
     """
     store, standard = job.store, job.standard
     places = {without_credentials(folder): folder for folder in standard.folders}  # records and messages have no keys
-    done = (store.done(pool.unit(name)) for name in store.names("candidates"))
+    done = (store.done(pool.unit(name)) for name in store.names(pool.FOLDER))
     of_standard = [record for record in done if record and record.get("standard") == standard.digest]
     files_of = {place: Store(folder).signature() for place, folder in places.items()}
     records = {

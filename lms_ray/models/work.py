@@ -86,8 +86,8 @@ class Work:
         pairs = train * (train - 1) // 2
         width, hidden = self._config.hidden_size, experiment.ranker.hidden
         parameters = hidden * (width + 2 * hidden)
-        pivots = [len(pivots) for pivots in {experiment.pivots_for(target) for target in experiment.targets}]
-        shown = 2 * pairs * fmean(pivots) * experiment.ranker.epochs  # candidates to each ranker
+        pivots = fmean(map(len, experiment.pivot_sets))
+        shown = 2 * pairs * pivots * experiment.ranker.epochs  # candidates to each ranker
         rankers = experiment.number_of_rankers
         return Stage(rankers, TRAINING * parameters * shown * rankers)
 

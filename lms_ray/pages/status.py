@@ -13,6 +13,7 @@ from tabulate import tabulate
 from lms_ray.pages.cost import Prices, bill, spent
 from lms_ray.pages.progress import Notes, noting, span
 from lms_ray.pages.terminal import readable, show
+from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.uris import split, without_credentials
 from lms_ray.store import identity, status
@@ -54,12 +55,13 @@ def watch(path: str, every: float, all_candidates: bool = False) -> None:
     store, notes = Store(path, "PATH"), Notes()
     try:
         while True:
-            if not store.exists(identity.CONFIGURATION):
+            try:
+                with noting(notes):  # the same for all looks: a fault is told only once
+                    found = status.read(store)
+            except ConfigError:
                 show(f"{store.where()}: nothing yet; its data are being read, or no job has begun")
                 time.sleep(every)
                 continue
-            with noting(notes):  # the same for all looks: a fault is told only once
-                found = status.read(store)
             faults = list(dict.fromkeys(notes.lines))
             clock = time.strftime("%H:%M:%S", time.localtime(found.time))
             text = "\n".join([f"{store.where()} at {clock}", *faults, *_lines(found, all_candidates)])

@@ -128,10 +128,14 @@ class Experiment(Model):
         return self.sweep.candidates or len(grid(self.sweep))
 
     @property
+    def pivot_sets(self) -> set[tuple[str, ...]]:
+        """The sets of pivots of which each has rankers of its own."""
+        return {self.pivots_for(target) for target in self.targets}
+
+    @property
     def number_of_rankers(self) -> int:
         """How many rankers are fitted: a grid for each set of pivots."""
-        pivot_sets = {self.pivots_for(target) for target in self.targets}
-        return len(pivot_sets) * len(self.ranker.batch_size) * len(self.ranker.learning_rate) * self.ranker.seeds
+        return len(self.pivot_sets) * len(self.ranker.batch_size) * len(self.ranker.learning_rate) * self.ranker.seeds
 
     @property
     def folder(self) -> str:

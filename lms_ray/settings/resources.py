@@ -1,6 +1,6 @@
 """The part of the configuration that says on which machines the work runs, and what it takes there."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -10,7 +10,25 @@ Market = Literal["spot", "on-demand"]
 Unit = Literal["GPU", "core"]
 
 
-class Resources(Model):
+class Counted:
+    """Something that takes GPUs, or cores where it takes none."""
+
+    if TYPE_CHECKING:  # fields of the models that have this
+        cpus: float
+        gpus: float
+
+    @property
+    def unit(self) -> Unit:
+        """What its hours are counted in."""
+        return "GPU" if self.gpus else "core"
+
+    @property
+    def units(self) -> float:
+        """How many GPUs it takes; cores, where it takes none."""
+        return self.gpus or self.cpus
+
+
+class Resources(Counted, Model):
     """What one trial, actor or worker of a stage takes, and how many of them may run."""
 
     cpus: PositiveFloat = 1
@@ -26,16 +44,6 @@ class Resources(Model):
         if gpus > 1 and gpus != int(gpus):
             raise ValueError("accepted are a fraction of one GPU, or a whole number")
         return gpus
-
-    @property
-    def unit(self) -> Unit:
-        """What its hours are counted in."""
-        return "GPU" if self.gpus else "core"
-
-    @property
-    def units(self) -> float:
-        """How many GPUs each takes; cores, where none is taken."""
-        return self.gpus or self.cpus
 
 
 class Cluster(Model):

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from lms_ray.settings.base import Model
 from lms_ray.settings.errors import BrokenError, StorageError
+from lms_ray.settings.resources import Counted
 from lms_ray.store.files import Store
 
 Event = Literal["begun", "ended", "saved"]
@@ -32,7 +33,7 @@ class Recorded(BaseModel):
     model_config = Model.model_config
 
 
-class Machine(Recorded):
+class Machine(Counted, Recorded):
     """Where something ran, and how much of it was taken."""
 
     host: str
@@ -42,16 +43,6 @@ class Machine(Recorded):
     """Name of the GPU; None where none was used."""
     cpus: float
     gpus: float
-
-    @property
-    def unit(self) -> Literal["GPU", "core"]:
-        """What its hours are counted in."""
-        return "GPU" if self.gpus else "core"
-
-    @property
-    def units(self) -> float:
-        """How many GPUs were taken; cores, where no GPU was."""
-        return self.gpus or self.cpus
 
 
 class Use(Recorded):

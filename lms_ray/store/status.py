@@ -129,7 +129,7 @@ def read(store: Store) -> Status:
     drivers, now = tuple(lock.claims(store)), time.time()
     beat = max((claim.modified for claim in drivers if not claim.is_gone(now)), default=None)
     begun = {
-        candidate.id: candidate for candidate in _each(lambda name: _look(found, name, beat), found.in_("candidates"))
+        candidate.id: candidate for candidate in _each(lambda name: _look(found, name, beat), found.in_(pool.FOLDER))
     }
     encoded, fitted = (
         dict(zip(units, _each(found.done, units), strict=True)) for units in (found.units("encodings"), found.points)
@@ -266,7 +266,7 @@ def _reason(store: Store, unit: str) -> str:
 
 def _names(found: _Found, experiment: Experiment | None, table: Sequence[str] | None) -> Sequence[str]:
     """Ids of the candidates that there are or will be, as far as it is known."""
-    begun = found.in_("candidates")
+    begun = found.in_(pool.FOLDER)
     if experiment is None or not grid(experiment.sweep):
         return begun if table is None else table
     by_setting: dict[str, list[str]] = {}
