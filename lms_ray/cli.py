@@ -133,7 +133,8 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
         identity.require_same(experiment, store)
         if reads:
             job.check()
-        resources = {key: getattr(experiment, key).resources for stage, key in ON_RAY.items() if stage in stages}
+        on_ray = set(stages) - ({"ranking"} if experiment.ranker.fit == "fast" else set())
+        resources = {key: getattr(experiment, key).resources for stage, key in ON_RAY.items() if stage in on_ray}
         if resources:
             import ray
 

@@ -1,38 +1,30 @@
-"""Stage 3: fit the pairwise rankers over their grid, in one Ray Train job whose workers share the grid points.
+"""Stage 3: fit the pairwise rankers over their grid.
 
     python -m lms_ray.ranking CONFIG [key=value ...]
 
+The paper's rankers are fitted one by one, in one Ray Train job whose workers share them; the `fast` ones all at once.
 Labels of other languages than the pivots are never read here, and a ranker is handed a `Lesson` of its own pivots only.
 """
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import socket
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import ray
-import ray.train
-from ray.train.torch import TorchTrainer
 
 from lms_ray import tasks
-from lms_ray.choosing.grid import Material, Point, choose, fit_point, points, targets_by_pivots
+from lms_ray.choosing.grid import Material, Point, choose, fit_fast, points, targets_by_pivots
 from lms_ray.choosing.split import divide
-from lms_ray.cluster.resources import is_local, making_room, set_up, workers_for
+from lms_ray.cluster import fitting
 from lms_ray.data import roles
 from lms_ray.models.job import Job
-from lms_ray.pages.progress import Progress, say
+from lms_ray.pages.progress import Progress
 from lms_ray.settings import languages
-from lms_ray.settings.errors import RankingError, StorageError
+from lms_ray.settings.errors import RankingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import encodings, lineage, pool, rankings
-from lms_ray.store.attempts import Use
+from lms_ray.store.attempts import Machine, Use
 from lms_ray.store.files import DONE, Store
-
-RESIZE_EVERY = 120.0  # seconds: a resize starts all workers anew, each with the ranker that it was fitting
-LOSSES = 30  # nodes that the whole stage may lose without a notice before it fails
 
 
 def run(job: Job) -> None:
@@ -45,11 +37,10 @@ def run(job: Job) -> None:
     folder = f"{rankings.UNIT}/{material.digest[:12]}"
     pivot_sets = targets_by_pivots(experiment)
     grid = points(experiment.ranker, list(pivot_sets))
-    missing = [point for point in grid if not store.done(f"{folder}/{point.name}")]
-    if missing:
-        _fit_all(experiment, store, material, folder, missing, pivot_sets, len(grid))
+    if experiment.ranker.fit == "fast":
+        _fit_at_once(store, material, folder, grid, pivot_sets)
     else:
-        say("ranking", f"{len(grid)} rankers, all of them done before")
+        fitting.fit_all(experiment, store, material, folder, grid, pivot_sets)
     _conclude(store, material, folder, grid, origin)
 
 
@@ -93,108 +84,24 @@ def gather(experiment: Experiment, store: Store) -> Material:
     )
 
 
-def _fit_all(
-    experiment: Experiment,
+def _fit_at_once(
     store: Store,
     material: Material,
     folder: str,
-    missing: list[Point],
-    targets_of: dict[tuple[str, ...], list[str]],
-    total: int,
+    grid: Sequence[Point],
+    targets_of: Mapping[tuple[str, ...], list[str]],
 ) -> None:
-    resources = experiment.ranker.resources
-    # A cluster starts with what there is, and takes up what joins; a local Ray cannot grow.
-    most = workers_for(resources, experiment.cluster, len(missing))
-    grows = not is_local(experiment.cluster)
-    workers: Any = (1, most) if grows else most
-    failures = LOSSES if grows else experiment.sweep.max_failures
-    file_system, base = store.file_system
-    trainer = TorchTrainer(
-        _worker,
-        train_loop_config={
-            "store": store,
-            "folder": folder,
-            "work": [(point, targets_of[point.pivots]) for point in missing],
-            "material": ray.put(material),
-            "resources": resources,
-        },
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=workers,
-            elastic_resize_monitor_interval_s=RESIZE_EVERY,  # type: ignore[call-arg]  # Train V2 has it
-            use_gpu=resources.gpus > 0,
-            resources_per_worker={"CPU": resources.cpus, "GPU": resources.gpus},
-        ),
-        run_config=ray.train.RunConfig(
-            name="train",
-            storage_path=f"{base}/{rankings.UNIT}",
-            storage_filesystem=file_system,
-            failure_config=ray.train.FailureConfig(max_failures=failures),
-        ),
-    )
-    progress = Progress("ranking", "rankers", total, done=total - len(missing))
-    try:
-        room = making_room(resources, experiment.cluster, most)
-        with _watching(store, folder, progress), _keeping_interrupts(), room:
-            trainer.fit()
-    finally:
-        store.delete(f"{rankings.UNIT}/train")  # Ray Train's own bookkeeping; what counts is in `folder`
-
-
-def _worker(config: dict[str, Any]) -> None:
-    """One Ray Train worker: every n-th grid point that is not done."""
-    store, context = config["store"], ray.train.get_context()
-    material: Material = ray.get(config["material"])
-    device, machine = set_up(config["resources"])
-    for point, targets in config["work"][context.get_world_rank() :: context.get_world_size()]:
-        unit = f"{config['folder']}/{point.name}"
-        if store.done(unit):
-            continue
-        fitted = fit_point(point, targets, material, device)
-        weights = store.write_bytes(f"{unit}/{rankings.WEIGHTS}", fitted.weights)
-        tables = [
-            rankings.score_rows(target, point.seed, material.candidates, score_C)
-            for target, score_C in fitted.scores.items()
-        ]
-        scores = store.write_table(f"{unit}/{rankings.SCORES}", pa.concat_tables(tables))
-        uses = [Use(machine=machine, seconds=fitted.record["seconds"], work=1).model_dump()]
-        files = {rankings.WEIGHTS: weights, rankings.SCORES: scores}
-        store.commit(unit, {**fitted.record, "uses": uses}, files)
-
-
-@contextmanager
-def _keeping_interrupts() -> Iterator[None]:
-    """Ray Train answers Ctrl-C with a successful exit and leaves its handler behind; ours is KeyboardInterrupt."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _watching(store: Store, folder: str, progress: Progress) -> Iterator[None]:
-    """Show progress from what is committed, while the Train job holds this thread."""
-    stop, done = threading.Event(), set[str]()
-
-    def show() -> None:
-        with suppress(StorageError):  # which may answer the next time
-            done.update(name for name in store.names(folder) if name not in done and store.done(f"{folder}/{name}"))
-        progress.show(len(done))
-
-    def watch() -> None:
-        while not stop.wait(progress.every):
-            show()
-
-    thread = threading.Thread(target=watch, daemon=True, name="ranking-progress")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        show()
+    """The whole grid of the `fast` fit, here: it takes seconds, less than a worker needs to start."""
+    missing = {point for point in grid if not store.done(f"{folder}/{point.name}")}
+    progress = Progress("ranking", "rankers", len(grid), done=len(grid) - len(missing))
+    if not missing:
+        return
+    machine = Machine(host=socket.gethostname(), market=None, accelerator=None, cpus=1, gpus=0)
+    for point, fitted in fit_fast(material, targets_of, "cpu").items():
+        if point in missing:
+            use = Use(machine=machine, seconds=fitted.record["seconds"], work=1)
+            fitting.commit(store, f"{folder}/{point.name}", fitted, material.candidates, use)
+    progress.show(len(grid))
 
 
 def _conclude(store: Store, material: Material, folder: str, grid: list[Point], origin: dict[str, Any]) -> None:
@@ -202,8 +109,7 @@ def _conclude(store: Store, material: Material, folder: str, grid: list[Point], 
     records = {point: store.done(f"{folder}/{point.name}") or {} for point in grid}
     chosen = choose({point: record["kendall_tau"] for point, record in records.items()})
     validation = [
-        {key: record[key] for key in ("batch_size", "learning_rate", "seed", "kendall_tau", "seconds")}
-        | {"pivots": ",".join(point.pivots), "chosen": point in chosen}
+        {key: record[key] for key in rankings.POINT} | {"pivots": ",".join(point.pivots), "chosen": point in chosen}
         for point, record in records.items()
     ]
     scores = [store.read_unit_table(f"{folder}/{point.name}", rankings.SCORES) for point in chosen]

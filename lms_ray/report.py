@@ -56,7 +56,7 @@ def run(job: Job) -> None:
         rankers=ranker_table(validation, experiment),
         figure=figure,
         split_sizes=split_sizes,
-        grid_points=len(validation[["batch_size", "learning_rate"]].drop_duplicates()),
+        grid_points=len(validation[list(experiment.ranker.axes)].drop_duplicates()),
     )
     store.write_bytes("report/pool.svg", figure.encode())
     store.write_bytes("report/report.md", to_markdown(experiment, caption, scores, details).encode())

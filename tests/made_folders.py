@@ -20,6 +20,7 @@ EIGHT = ("sweep.learning_rate=[1e-4]", "sweep.epochs=[1,2]", "sweep.batch_size=[
 TWELVE_RANKERS = (
     "pivots=[de,es]",
     "targets=[sv,de,es]",
+    "ranker.fit=paper",
     "ranker.batch_size=[16,32]",
     "ranker.learning_rate=[1e-4,1e-5]",
 )

@@ -20,7 +20,8 @@ def test_chosen_weights_that_the_storage_lost_are_fitted_again(tmp_path):
         weights = store.write_bytes(f"{unit}/weights.safetensors", b"1234")
         table = rankings.score_rows("nl", 0, ["a", "b"], np.array([1.0, 2.0]))
         files = {"weights.safetensors": weights, "scores.parquet": store.write_table(f"{unit}/scores.parquet", table)}
-        record = {"batch_size": 16, "learning_rate": 1e-4, "seed": 0, "kendall_tau": float(tau), "seconds": 1.0}
+        point = {"fit": "paper", "batch_size": 16, "learning_rate": 1e-4, "l2": None, "seed": 0}
+        record = {**point, "kendall_tau": float(tau), "seconds": 1.0}
         store.commit(unit, record, files)
     material = SimpleNamespace(candidates=("a", "b"), part_C=np.array(["train", "test"]))
     for _ in range(2):

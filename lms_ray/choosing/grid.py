@@ -1,5 +1,8 @@
 """The grid of rankers: which are fitted, on what, and which of them is chosen (paper, section 4.2).
 
+The paper's net is fitted at each batch size, learning rate and seed, one at a time (`fit_point`); the convex ranker at
+each strength of its penalty, all of them together (`fit_fast`).
+
 Every target needs a ranker that has not seen it: targets that are no pivots share one over all pivots, a target that
 is a pivot has its own over the others.
 
@@ -8,31 +11,43 @@ Shape suffixes: C candidates, G languages, P pivots, H feature, V language vecto
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 import safetensors.torch
 
-from lms_ray.choosing.ranker import Lesson, fit, score, validate
-from lms_ray.settings.choosing import Ranker
+from lms_ray.choosing import convex
+from lms_ray.choosing.ranker import Lesson, Ranking, fit, validate
+from lms_ray.settings.choosing import Fit, Ranker
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash, seed_for
+
+PAPER_POINT = ("pivots", "batch_size", "learning_rate", "seed")  # what the paper's nets are seeded by
 
 
 @dataclass(frozen=True)
 class Point:
-    """One ranker to fit: its pivots, a grid point and a seed."""
+    """One ranker to fit: its pivots, and the grid point of the one or the other kind of fit."""
 
     pivots: tuple[str, ...]
-    batch_size: int
-    learning_rate: float
-    seed: int
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    l2: float | None = None
+    seed: int = 0
+
+    @property
+    def fit(self) -> Fit:
+        """Which kind."""
+        return "paper" if self.l2 is None else "fast"
 
     @property
     def name(self) -> str:
-        """`ar-de-es-bs16-lr0.0001-seed0`."""
+        """`ar-de-es-bs16-lr0.0001-seed0` or `ar-de-es-l2-0.01`."""
+        if self.fit == "fast":
+            return f"{'-'.join(self.pivots)}-l2-{self.l2:g}"
         return f"{'-'.join(self.pivots)}-bs{self.batch_size}-lr{self.learning_rate:g}-seed{self.seed}"
 
 
@@ -102,8 +117,10 @@ def targets_by_pivots(experiment: Experiment) -> dict[tuple[str, ...], list[str]
 
 def points(settings: Ranker, pivot_sets: Sequence[tuple[str, ...]]) -> list[Point]:
     """Every ranker to fit; small batches first, because they take longest."""
+    if settings.fit == "fast":
+        return [Point(pivots, l2=l2) for pivots, l2 in product(pivot_sets, settings.l2)]
     return [
-        Point(pivots, batch_size, learning_rate, seed)
+        Point(pivots, batch_size, learning_rate, seed=seed)
         for batch_size, learning_rate, pivots, seed in product(
             sorted(settings.batch_size), settings.learning_rate, pivot_sets, range(settings.seeds)
         )
@@ -111,28 +128,57 @@ def points(settings: Ranker, pivot_sets: Sequence[tuple[str, ...]]) -> list[Poin
 
 
 def fit_point(point: Point, targets: Sequence[str], material: Material, device: str) -> Fitted:
-    """Fit one ranker, and score every candidate for its targets."""
+    """Fit one of the paper's nets, and score every candidate for its targets."""
+    assert point.batch_size and point.learning_rate, "a point of the convex ranker is fitted by fit_fast"
     started = time.monotonic()
-    seed = seed_for(material.seed, "ranker", asdict(point))
+    seed = seed_for(material.seed, "ranker", {key: getattr(point, key) for key in PAPER_POINT})
     train, dev = material.lesson(point.pivots, "train"), material.lesson(point.pivots, "dev")
     net = fit(train, material.settings, point.batch_size, point.learning_rate, seed, device)
-    tau = validate(net, dev)
-    scores = {}
-    for target in targets:
-        column = material.languages.index(target)
-        vector_V = None if material.vector_GV is None else material.vector_GV[column]
-        scores[target] = score(net, material.feature_CGH[:, column], vector_V)
-    record = {**asdict(point), "kendall_tau": tau, "seconds": time.monotonic() - started}
-    return Fitted(record, scores, safetensors.torch.save(net.state_dict()))
+    weights = safetensors.torch.save(net.state_dict())
+    return _fitted(point, net, weights, targets, dev, material, started)
+
+
+def fit_fast(
+    material: Material, targets_of: Mapping[tuple[str, ...], Sequence[str]], device: str
+) -> dict[Point, Fitted]:
+    """Fit the convex ranker at every strength for every set of pivots, and score every candidate for their targets."""
+    fitted = {}
+    for pivots, targets in targets_of.items():
+        started = time.monotonic()
+        train, dev = material.lesson(pivots, "train"), material.lesson(pivots, "dev")
+        grid = points(material.settings, [pivots])
+        for point, ranker in zip(grid, convex.fit(train, material.settings.l2, device), strict=True):
+            weights = safetensors.numpy.save({"weight": ranker.weight_HV})
+            fitted[point] = _fitted(point, ranker, weights, targets, dev, material, started)
+            started = time.monotonic()  # the first one's seconds hold those of the fits, which are one piece of work
+    return fitted
 
 
 def choose(kendall_tau: Mapping[Point, float]) -> list[Point]:
     """For each set of pivots the seeds of the best grid point, by its mean over seeds; the first wins a tie."""
-    by_pivots: dict[tuple[str, ...], dict[tuple[int, float], list[Point]]] = {}
+    by_grid_point: dict[tuple[str, ...], dict[Point, list[Point]]] = {}
     for point in kendall_tau:
-        settings = by_pivots.setdefault(point.pivots, {})
-        settings.setdefault((point.batch_size, point.learning_rate), []).append(point)
+        by_grid_point.setdefault(point.pivots, {}).setdefault(replace(point, seed=0), []).append(point)
     chosen: list[Point] = []
-    for settings in by_pivots.values():
-        chosen += max(settings.values(), key=lambda seeds: np.mean([kendall_tau[point] for point in seeds]))
+    for seeds_of in by_grid_point.values():
+        chosen += max(seeds_of.values(), key=lambda seeds: np.mean([kendall_tau[point] for point in seeds]))
     return chosen
+
+
+def _fitted(
+    point: Point,
+    ranker: Ranking,
+    weights: bytes,
+    targets: Sequence[str],
+    dev: Lesson,
+    material: Material,
+    started: float,
+) -> Fitted:
+    tau = validate(ranker, dev)
+    scores = {}
+    for target in targets:
+        column = material.languages.index(target)
+        vector_V = None if material.vector_GV is None else material.vector_GV[column]
+        scores[target] = ranker.score(material.feature_CGH[:, column], vector_V)
+    record = {"fit": point.fit, **asdict(point), "kendall_tau": tau, "seconds": time.monotonic() - started}
+    return Fitted(record, scores, weights)

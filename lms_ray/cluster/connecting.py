@@ -21,6 +21,10 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # Tune needs the JSON file, not the CSV and TensorBoard ones
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress line instead of Tune's tables
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is KeyboardInterrupt, in the sweep too
+    # Workers of a local Ray keep the memory of tensors that are gone: to ask the system for it anew at every step takes
+    # longer than the step of a small net.
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
 }
 ANSWER_WITHIN = 30.0  # seconds
 

@@ -22,6 +22,7 @@ from lms_ray.store.files import Store
 
 FORWARD, TRAINING = 2, 6  # operations for each parameter and sub-word
 SAMPLE = 50  # examples of each set
+LOOKS = 50  # at all differences in score, until a convex ranker is fitted: 20 to 100 where this was counted
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,11 @@ class Work:
         width, hidden = self._config.hidden_size, experiment.ranker.hidden
         parameters = hidden * (width + 2 * hidden)
         pivots = fmean(map(len, experiment.pivot_sets))
-        shown = 2 * pairs * pivots * experiment.ranker.epochs  # candidates to each ranker
         rankers = experiment.number_of_rankers
+        if experiment.ranker.fit == "fast":
+            looked_at = 2 * train * pivots * (2 * width + train)  # features there and back, and differences in score
+            return Stage(rankers, LOOKS * looked_at * rankers)
+        shown = 2 * pairs * pivots * experiment.ranker.epochs  # candidates to each ranker
         return Stage(rankers, TRAINING * parameters * shown * rankers)
 
     @property

@@ -88,19 +88,20 @@ def detail_table(picks: list[Pick]) -> Table:
 
 def ranker_table(validation: pd.DataFrame, experiment: Experiment) -> Table:
     """The chosen grid point of each set of pivots, and how much the choice mattered."""
-    header = ["Targets", "Pivots", "Batch size", "Learning rate", "Kendall's tau", "Lowest in grid", "Highest in grid"]
+    axes = list(experiment.ranker.axes)
+    named = [axis.replace("_", " ").capitalize() for axis in axes]
+    header = ["Targets", "Pivots", *named, "Kendall's tau", "Lowest in grid", "Highest in grid"]
     rows = []
     for pivots, points in validation.groupby("pivots", sort=False):
         targets = [target for target in experiment.targets if ",".join(experiment.pivots_for(target)) == pivots]
-        taus = points.groupby(["batch_size", "learning_rate"])["kendall_tau"].mean()
-        batch_size, learning_rate = points.loc[points["chosen"], ["batch_size", "learning_rate"]].iloc[0]
-        tau = taus[batch_size, learning_rate]
+        taus = points.groupby(axes)["kendall_tau"].mean()
+        seeds = points[points["chosen"]]
+        tau = seeds["kendall_tau"].mean()
         rows.append(
             [
                 " ".join(targets),
                 str(pivots).replace(",", " "),
-                f"{batch_size:g}",
-                f"{learning_rate:g}",
+                *(f"{value:g}" for value in seeds[axes].iloc[0]),
                 *(f"{value:.3f}" for value in (tau, taus.min(), taus.max())),
             ]
         )

@@ -1,12 +1,15 @@
 """The part of the configuration that says how candidates are divided, ranked and picked."""
 
-from typing import Annotated, Self
+from math import prod
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from lms_ray.settings import languages
 from lms_ray.settings.base import Model, PositiveFloat, PositiveInt, Several, each_once
 from lms_ray.settings.resources import Resources
+
+Fit = Literal["paper", "fast"]
 
 
 class MetaSplit(Model):
@@ -48,22 +51,37 @@ class MetaSplit(Model):
 class Ranker(Model):
     """The pairwise ranker (paper, section 3) and its grid."""
 
+    fit: Fit = "paper"
+    """`paper`: the paper's net, trained on mini-batches of pairs. `fast`: the same loss over all pairs at once, with a
+    score that is linear in its weights; a whole grid takes less than a second, and it has neither seeds nor epochs."""
     language_vector: languages.VectorKind = "learned"
     """Which lang2vec vector describes a language; `none` leaves the language branch out (and with it Pivot-Dev)."""
     hidden: PositiveInt = 1024
-    """Width of both branches."""
+    """`paper`: width of both branches."""
     batch_size: Several[PositiveInt] = (16, 32, 64, 128)
-    """Pairs in each step: the grid's first axis."""
+    """`paper`: pairs in each step, the grid's first axis."""
     learning_rate: Several[PositiveFloat] = (1e-4, 5e-5, 1e-5, 5e-6, 1e-6)
-    """Adam's learning rate: the grid's second axis."""
+    """`paper`: Adam's learning rate, the grid's second axis."""
     epochs: PositiveInt = 3
-    """Passes over all pairs."""
+    """`paper`: passes over all pairs."""
     seeds: PositiveInt = 1
-    """Rankers fitted at each grid point; above 1, candidates are ordered by their mean rank over the seeds."""
+    """`paper`: rankers fitted at each grid point; above 1, candidates are ordered by their mean rank over the seeds."""
+    l2: Several[PositiveFloat] = (10.0, 1.0, 0.1, 0.01, 0.001)
+    """`fast`: strength of the L2 penalty, its grid."""
     resources: Resources = Resources()
     """What one Ray Train worker takes; the workers share the grid points."""
 
-    _lists = field_validator("learning_rate", "batch_size")(each_once)
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The keys that span the grid."""
+        return ("l2",) if self.fit == "fast" else ("batch_size", "learning_rate")
+
+    @property
+    def grid_points(self) -> int:
+        """How many rankers are fitted for each set of pivots."""
+        return prod(len(getattr(self, axis)) for axis in self.axes) * (1 if self.fit == "fast" else self.seeds)
+
+    _lists = field_validator("learning_rate", "batch_size", "l2")(each_once)
 
 
 class Selection(Model):

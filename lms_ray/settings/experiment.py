@@ -135,7 +135,7 @@ class Experiment(Model):
     @property
     def number_of_rankers(self) -> int:
         """How many rankers are fitted: a grid for each set of pivots."""
-        return len(self.pivot_sets) * len(self.ranker.batch_size) * len(self.ranker.learning_rate) * self.ranker.seeds
+        return len(self.pivot_sets) * self.ranker.grid_points
 
     @property
     def folder(self) -> str:

@@ -22,6 +22,9 @@ from lms_ray.store.folder import Written
 UNIT = "rankers"
 SPLIT, VALIDATION, SCORES, WEIGHTS = "split.parquet", "validation.parquet", "scores.parquet", "weights.safetensors"
 
+POINT = ("fit", "batch_size", "learning_rate", "l2", "seed", "kendall_tau", "seconds")
+"""Columns of the validation that come from a fitted ranker's record; null where the kind of fit has no such axis."""
+
 
 def require(store: Store, origin: Mapping[str, Any]) -> None:
     """Refuse to go on without the rankings that would be made now.
@@ -55,7 +58,7 @@ def write_validation(store: Store, rows: list[dict[str, Any]]) -> dict[str, Writ
 
 
 def read_validation(store: Store) -> pd.DataFrame:
-    """Every grid point: pivots, batch_size, learning_rate, seed, kendall_tau, chosen, seconds."""
+    """Every grid point: pivots, chosen, and `POINT`."""
     return store.read_unit_table(UNIT, VALIDATION).to_pandas()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lms_ray.choosing.ranker import Lesson, _pairs, fit, ranks, score, validate
+from lms_ray.choosing.ranker import Lesson, fit, pairs, ranks, validate
 from lms_ray.settings.choosing import Ranker
 
 SETTINGS = Ranker(hidden=64, epochs=10)
@@ -50,7 +50,7 @@ def test_a_planted_signal_is_learned(with_language: bool):
 def test_scores_are_of_the_language_that_is_asked_for():
     lesson = planted()
     net = taught(lesson.of(TRAIN))
-    by_pivot = [score(net, lesson.feature_CPH[:, 0], vector) for vector in lesson.language_PV]
+    by_pivot = [net.score(lesson.feature_CPH[:, 0], vector) for vector in lesson.language_PV]
     assert by_pivot[0].shape == (C,)
     assert by_pivot[0].dtype == np.float64
     assert not np.allclose(by_pivot[0], by_pivot[1])
@@ -69,7 +69,7 @@ def test_only_differences_in_score_are_learned_from():
 
 
 def test_pairs_with_equal_scores_carry_no_label():
-    first, second, pivot, wins = _pairs(np.array([[0.5, 0.1], [0.5, 0.1], [0.2, 0.1]]))
+    first, second, pivot, wins = pairs(np.array([[0.5, 0.1], [0.5, 0.1], [0.2, 0.1]]))
     assert list(zip(first, second, pivot, wins, strict=True)) == [(0, 2, 0, 1), (1, 2, 0, 1)]
     with pytest.raises(ValueError, match="no two meta-train candidates differ"):
         taught(Lesson(np.ones((4, P, H)), np.full((4, P), 0.7), None))
@@ -95,7 +95,7 @@ def test_the_pairs_do_not_depend_on_the_order_of_the_candidates():
         """Winner, loser and pivot of every pair."""
         return sorted(
             (int(names[i]), int(names[j]), int(p)) if wins else (int(names[j]), int(names[i]), int(p))
-            for i, j, p, wins in zip(*_pairs(score_CP), strict=True)
+            for i, j, p, wins in zip(*pairs(score_CP), strict=True)
         )
 
     brute = sorted((i, j, p) for i in range(C) for j in range(C) for p in range(P) if score_CP[i, p] > score_CP[j, p])

@@ -35,7 +35,7 @@ def test_the_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert lines["epochs"] == ["84"]  # 4 seeds x 3 learning rates x (3 + 4)
     assert lines["fine-tuning, examples"] == ["100,800 (1,200 each epoch)"]
     assert lines["forward passes"] == ["91,200"]
-    assert lines["rankers"] == ["120"]  # (5 pivots left out + 1) x 4 batch sizes x 5 learning rates
+    assert lines["rankers"] == ["30"]  # (5 pivots left out + 1) x 5 strengths
     size = re.fullmatch(r"(\d+) kB \(0\.2 M parameters, float32\)", *lines["checkpoint"])
     state = re.fullmatch(r"\d+ MB written \((\d+) of ([\d.]+) MB each\)", *lines["resume states"])
     assert size and state
