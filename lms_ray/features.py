@@ -43,6 +43,7 @@ from lms_ray.tasks.windows import Windows
 
 log = logging.getLogger(__name__)
 
+IN_DRIVER = 10_000  # examples that are tokenised here before a worker process could start
 AHEAD = 64  # shards that may wait to be tokenised
 
 
@@ -131,7 +132,7 @@ def _digests(
         tokenizer.backend_tokenizer.to_str(),
         experiment.finetune.max_length,
         experiment.finetune.stride,
-        experiment.encode.model_dump(exclude={"resources"}),
+        experiment.encode.model_dump(exclude={"resources", "batch_tokens"}),  # these change the last digits at most
     )
     return {corpus.name: content_hash(corpus.digest, settings) for corpus in wanted}
 
@@ -146,18 +147,29 @@ def _whole(shards: Sequence[Encoded]) -> Encoding:
 def _tokenise(
     wanted: Sequence[Corpus | Text], task: Task, experiment: Experiment, tokenizer: PreTrainedTokenizerBase
 ) -> list[Shard]:
-    """Shards of all corpora, tokenised in parallel; only references come back."""
-    remote: Any = ray.remote(num_cpus=1, num_returns=2, max_retries=-1)(_windows)  # nodes may go at any time
-    shared = [ray.put(value) for value in (task, tokenizer)]
-    pending = []
-    for corpus in wanted:
-        items = corpus.examples if isinstance(corpus, Corpus) else corpus.sentences()
-        for piece in _chunks(items, experiment.encode.shard_examples):
-            pending.append((corpus.name, remote.remote(corpus.name, piece, *shared, experiment.finetune)))
+    """Shards of all corpora in the object store; much text is tokenised in parallel."""
+    pieces = (
+        (corpus.name, piece)
+        for corpus in wanted
+        for piece in _chunks(
+            corpus.examples if isinstance(corpus, Corpus) else corpus.sentences(), experiment.encode.shard_examples
+        )
+    )
+    if sum(map(len, wanted)) <= IN_DRIVER:
+        made = [(name, *_windows(name, piece, task, tokenizer, experiment.finetune)) for name, piece in pieces]
+        shards = [Shard(name, ray.put(windows)) for name, windows, _ in made]
+        noted = [notes for _, _, notes in made]
+    else:
+        remote: Any = ray.remote(num_cpus=1, num_returns=2, max_retries=-1)(_windows)  # nodes may go at any time
+        shared = [ray.put(value) for value in (task, tokenizer)]
+        pending = []
+        for name, piece in pieces:
+            pending.append((name, *remote.remote(name, piece, *shared, experiment.finetune)))
             if len(pending) > AHEAD:  # text may be larger than memory: read on when some of it is tokenised
-                ray.wait([pending[-AHEAD][1][0]])
-    shards = [Shard(name, windows) for name, (windows, _) in pending]
-    for line in dict.fromkeys(line for _, (_, notes) in pending for line in ray.get(notes)):
+                ray.wait([pending[-AHEAD][1]])
+        shards = [Shard(name, windows) for name, windows, _ in pending]
+        noted = ray.get([notes for _, _, notes in pending])
+    for line in dict.fromkeys(chain.from_iterable(noted)):
         log.info("%s", line)
     return shards
 
@@ -209,9 +221,9 @@ def _stream(
     batches: Iterator[Any] = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
     try:
         for batch in batches:
-            for row in batch.to_pylist():
-                statistics_ES = np.asarray(row["statistics"]).reshape(row["examples"], -1)
-                encoded = Encoded(np.asarray(row["cls_sum"]), statistics_ES)
+            for index, row in enumerate(batch.drop_columns(["cls_sum", "statistics"]).to_pylist()):
+                cls_sum_H, statistics = (batch[name][index].values.to_numpy() for name in ("cls_sum", "statistics"))
+                encoded = Encoded(cls_sum_H, statistics.reshape(row["examples"], -1))
                 yield Result(row["candidate"], row["shard"], encoded, Use.model_validate_json(row["use"]))
     except ray.exceptions.RayTaskError:  # Ray Data hides what an actor raised
         for candidate in work:
@@ -234,8 +246,9 @@ class EncodingActor:
         self.loading, self.computing = threading.Lock(), threading.Lock()
         self.models: dict[str, PreTrainedModel] = {}
 
-    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+    def __call__(self, batch: pa.Table) -> pa.Table:
         """Encode one row: a candidate and the numbers of its shards."""
+        made = []
         (row,) = batch.to_pylist()
         device, machine = set_up(self.experiment.encode.resources)
         model = self._model(row["candidate"], device)
@@ -245,16 +258,17 @@ class EncodingActor:
                 started = time.monotonic()
                 encoded = encode(model, self.task, windows, self.experiment.encode)
                 took = Use(machine=machine, seconds=time.monotonic() - started, work=encoded.examples)
-            yield pa.table(
+            made.append(
                 {
-                    "candidate": [row["candidate"]],
-                    "shard": [shard],
-                    "use": [took.model_dump_json()],
-                    "examples": [encoded.examples],
-                    "cls_sum": [encoded.cls_sum_H],
-                    "statistics": [encoded.statistics_ES.ravel()],
+                    "candidate": row["candidate"],
+                    "shard": shard,
+                    "use": took.model_dump_json(),
+                    "examples": encoded.examples,
+                    "cls_sum": encoded.cls_sum_H,
+                    "statistics": encoded.statistics_ES.ravel(),
                 }
             )
+        return pa.Table.from_pylist(made)
 
     def _model(self, candidate: str, device: str) -> PreTrainedModel:
         with self.loading:

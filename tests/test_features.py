@@ -6,7 +6,10 @@ import pytest
 
 import tiny
 from lms_ray import features
+from lms_ray.data.corpora import Corpus
+from lms_ray.data.examples import TaggedSentence
 from lms_ray.models.job import Job
+from lms_ray.pages.progress import ShownNotes, noting
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.loading import load
 from lms_ray.store import lineage, pool
@@ -30,3 +33,32 @@ def test_a_text_that_is_new_wants_every_candidate_s_weights_and_says_whose_are_g
     said = r"^en-dev, .* was not encoded as it is now, and the weights of 1 candidates .*, among them two; "
     with pytest.raises(MissingError, match=said):
         features.run(Job(experiment, store))
+
+
+def test_how_large_a_batch_is_makes_no_text_new(encoder, task, sentences, tmp_path: Path):
+    """A job that goes on with another device, whose batches are larger, encodes nothing again."""
+    corpus = Corpus("de", "dev", sentences(9), ())
+    one, same, other = (
+        features._digests([corpus], encoder.tokenizer, load(str(JOB), [f"data.root={tmp_path}", setting]))
+        for setting in ("encode.batch_tokens=512", "encode.batch_tokens=8192", "encode.precision=bfloat16")
+    )
+    assert one == same != other
+
+
+def test_little_text_is_tokenised_without_another_process(
+    encoder, task, sentences, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A worker process takes longer to import what it needs than a small job's text to be tokenised."""
+    experiment = load(str(JOB), [f"data.root={tmp_path}", "finetune.max_length=8", "encode.shard_examples=5"])
+    held = []
+    monkeypatch.setattr(features.ray, "put", lambda value: held.append(value) or len(held) - 1)
+    long = TaggedSentence(("garden",) * 60, ("NOUN",) * 60)
+    corpora = [Corpus("de", "dev", [*sentences(6), long], ()), Corpus("nl", "dev", sentences(3), ())]
+    with noting(ShownNotes()):
+        shards = features._tokenise(corpora, task, experiment, encoder.tokenizer)
+    assert [(shard.corpus, held[shard.windows].examples) for shard in shards] == [
+        ("de-dev", 5),
+        ("de-dev", 2),
+        ("nl-dev", 3),
+    ]
+    assert "de-dev: 1 of 2 sentences are longer than 8 sub-words" in capsys.readouterr().out

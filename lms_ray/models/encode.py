@@ -13,7 +13,10 @@ from transformers import PreTrainedModel
 
 from lms_ray.settings.models import Encode
 from lms_ray.tasks.base import Task
-from lms_ray.tasks.windows import Batch, Windows, by_length, pad
+from lms_ray.tasks.windows import Batch, Windows, by_length, on_device, pad
+
+BATCH_TOKENS = {"cpu": 1024, "cuda": 32768}
+"""Sub-words in one batch where the settings name no number, by the kind of device."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Encoded:
 def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encode) -> Encoded:
     """Features and statistics of a shard of text.
 
+    A GPU is given batch after batch: what they make stays there until the last one is on its way.
+
     Args:
         model: a candidate, in eval mode.
         task: gives the statistics.
@@ -44,17 +49,23 @@ def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encod
     device = model.device
     share_W = 1.0 / np.bincount(windows.example_W, minlength=windows.examples)[windows.example_W]
     cls_sum_H = torch.zeros(model.config.hidden_size, dtype=torch.float64, device=device)
-    predicted_W: list[np.ndarray] = [np.empty(0)] * len(windows)
     pad_id = model.config.pad_token_id or 0
-    with last_hidden_state(model) as hidden:
-        for chosen_B in by_length(windows, settings.batch_tokens):
+    batches = list(by_length(windows, settings.batch_tokens or BATCH_TOKENS[device.type]))
+    predicted = []
+    with (
+        last_hidden_state(model) as hidden,
+        torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"),
+    ):
+        for chosen_B in batches:
             batch = pad(windows, chosen_B, pad_id)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-                output = model(**model_inputs(model, task, batch))
-            cls_BH = hidden.pop()[torch.arange(len(chosen_B)), torch.from_numpy(batch.cls_B)].double()
-            cls_sum_H += torch.from_numpy(share_W[chosen_B]).to(device) @ cls_BH
-            for window, predicted in zip(chosen_B, task.predict(output, batch).cpu().numpy(), strict=True):
-                predicted_W[window] = predicted
+            output = model(**model_inputs(model, task, batch))
+            cls_BH = hidden.pop()[torch.arange(len(chosen_B), device=device), on_device(batch.cls_B, device)].double()
+            cls_sum_H += on_device(share_W[chosen_B], device) @ cls_BH
+            predicted.append(task.predict(output, batch))
+    predicted_W: list[np.ndarray] = [np.empty(0)] * len(windows)
+    for chosen_B, of_batch in zip(batches, predicted, strict=True):
+        for window, of_window in zip(chosen_B, of_batch.cpu().numpy(), strict=True):
+            predicted_W[window] = of_window
     return Encoded(cls_sum_H.cpu().numpy(), task.count(windows, predicted_W))
 
 
@@ -68,7 +79,7 @@ def model_inputs(model: PreTrainedModel, task: Task, batch: Batch) -> dict[str, 
     arrays = {"input_ids": batch.input_ids_BL, "attention_mask": batch.attention_mask_BL, **task.inputs(batch)}
     if batch.types_BL is not None and getattr(model.config, "type_vocab_size", 0) > 1:  # XLM-R and others know one
         arrays["token_type_ids"] = batch.types_BL
-    return {name: torch.from_numpy(array).to(model.device) for name, array in arrays.items()}
+    return {name: on_device(array, model.device) for name, array in arrays.items()}
 
 
 @contextmanager

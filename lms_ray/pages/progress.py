@@ -45,16 +45,16 @@ class ShownNotes(Notes):
 
 @contextmanager
 def noting(notes: Notes) -> Iterator[Notes]:
-    """Hear the package's modules for the length of the block."""
+    """Hear the package's modules for the length of the block, in place of whoever heard them before."""
     package = logging.getLogger("lms_ray")
-    before = package.level
+    level, handlers = package.level, package.handlers
     package.setLevel(logging.INFO)
-    package.addHandler(notes)
+    package.handlers = [notes]
     try:
         yield notes
     finally:
-        package.removeHandler(notes)
-        package.setLevel(before)
+        package.handlers = handlers
+        package.setLevel(level)
 
 
 class Progress:

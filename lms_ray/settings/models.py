@@ -44,8 +44,9 @@ class FineTune(Model):
 class Encode(Model):
     """How text is passed through the checkpoints."""
 
-    batch_tokens: Annotated[int, Field(ge=512)] = 8192
-    """Sub-words in one batch, padding included; batches hold windows of like length."""
+    batch_tokens: Annotated[int, Field(ge=512)] | None = None
+    """Sub-words in one batch, padding included; batches hold windows of like length. None fits the device: a CPU's
+    caches hold 1,024, a GPU is full with 32,768."""
     shard_examples: PositiveInt = 4096
     """Examples in one shard, the unit of streaming. Sums are taken by shard, then over shards in their order, so the
     result does not depend on who encoded which."""

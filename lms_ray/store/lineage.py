@@ -21,8 +21,8 @@ RANKING = (*CANDIDATES, *ENCODING, "pivots", "targets", "meta_split", "ranker")
 """Settings that decide the rankings."""
 SELECTION = (*RANKING, "selection")
 """Settings that decide the picks."""
-PLACES = ("resources", "max_failures", "save_every", "keep_weights", "root", "text", "path")
-"""Keys that say where something runs or lies, or how long it is kept, whatever they are in."""
+PLACES = ("resources", "batch_tokens", "max_failures", "save_every", "keep_weights", "root", "text", "path")
+"""Keys that say where and how something runs or lies, or how long it is kept, whatever they are in."""
 IDENTITY = ("task", "source", "encoder", "seed")
 """Settings that may not change within one folder: another value is another experiment."""
 

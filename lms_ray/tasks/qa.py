@@ -12,7 +12,7 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedModel, PreTrai
 from lms_ray.data.examples import Question
 from lms_ray.tasks import answers
 from lms_ray.tasks.base import Task
-from lms_ray.tasks.windows import Batch, Windows
+from lms_ray.tasks.windows import Batch, Windows, on_device
 from lms_ray.tasks.words import cls_positions
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class QuestionAnswering(Task):
         length = start_BL.shape[1]
         if batch.offsets_BL2 is None:
             return torch.zeros(len(start_BL), 3)
-        allowed_BL = torch.from_numpy(batch.offsets_BL2[..., 0] >= 0).to(start_BL.device)
+        allowed_BL = on_device(batch.offsets_BL2[..., 0] >= 0, start_BL.device)
         band_LL = torch.ones(length, length, dtype=torch.bool, device=start_BL.device).triu().tril(MAX_ANSWER - 1)
         allowed_BLL = allowed_BL[:, :, None] & allowed_BL[:, None, :] & band_LL
         score_BLL = (start_BL[:, :, None] + end_BL[:, None, :]).masked_fill(~allowed_BLL, -torch.inf)

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
 POOL = 32  # batches sorted by length together in training: three times less padding on EWT than random batches
 IGNORE = -100  # label of sub-words that are not scored, as torch's cross-entropy ignores it
@@ -96,6 +97,12 @@ def pad(windows: Windows, chosen_B: np.ndarray, pad_id: int) -> Batch:
         spans_B2=of_windows(windows.spans_W2),
         label_B=of_windows(windows.label_W),
     )
+
+
+def on_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array as a tensor; a GPU copies it from pinned memory, and the host does not wait."""
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def by_length(windows: Windows, batch_tokens: int) -> Iterator[np.ndarray]:

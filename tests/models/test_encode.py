@@ -9,7 +9,7 @@ import torch
 
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.models import encoder as encoders
-from lms_ray.models.encode import encode
+from lms_ray.models.encode import BATCH_TOKENS, encode
 from lms_ray.settings.models import Encode
 from lms_ray.tasks.windows import IGNORE
 
@@ -66,6 +66,29 @@ def test_the_batch_size_does_not_matter(model, task, encoder, examples):
     small, large = (encode(model, task, windows, Encode(batch_tokens=tokens)) for tokens in (512, 100_000))
     np.testing.assert_allclose(small.cls_sum_H, large.cls_sum_H, rtol=1e-5, atol=1e-4)
     assert np.array_equal(small.statistics_ES, large.statistics_ES)
+
+
+def test_the_default_batch_is_the_device_s_own(model, task, encoder, examples):
+    windows = task.windows(examples, encoder.tokenizer, MAX_LENGTH)
+    default, named, other = (
+        encode(model, task, windows, Encode(batch_tokens=tokens)) for tokens in (None, BATCH_TOKENS["cpu"], 512)
+    )
+    assert np.array_equal(default.cls_sum_H, named.cls_sum_H)
+    assert not np.array_equal(default.cls_sum_H, other.cls_sum_H)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.05)])
+@pytest.mark.parametrize("batch_tokens", [None, 512])
+def test_a_gpu_gives_what_a_cpu_gives(model, task, encoder, examples, precision, tolerance, batch_tokens):
+    windows = task.windows(examples, encoder.tokenizer, MAX_LENGTH)
+    wanted = encode(model, task, windows, Encode())
+    there = deepcopy(model).cuda()
+    encoded = encode(there, task, windows, Encode(precision=precision, batch_tokens=batch_tokens))
+    np.testing.assert_allclose(encoded.cls_sum_H / len(examples), wanted.cls_sum_H / len(examples), atol=tolerance)
+    if precision == "float32":
+        assert np.array_equal(encoded.statistics_ES, wanted.statistics_ES)
 
 
 def test_sums_of_shards_are_the_sum_of_all(model, task, encoder, examples):
