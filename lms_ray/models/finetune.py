@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 
 from lms_ray.models import encoder as encoders
+from lms_ray.models.compact import CompactEmbedding
 from lms_ray.models.encode import diverged, model_inputs
 from lms_ray.models.encoder import Encoder
 from lms_ray.settings.candidates import Candidate
@@ -61,11 +62,18 @@ class FineTuner:
         self.losses: list[float] = []
         """Mean loss of each epoch."""
         torch.manual_seed(seed_for(*self.seeds, "head"))
-        self.model = cast(Any, task.build(encoder.config))  # the types of PreTrainedModel.to accept no device
-        encoders.load_weights(self.model, encoder)
-        self.model.to(device)
-        self.optimizer = _optimizer(self.model, candidate.learning_rate, settings)
+        self._model = cast(Any, task.build(encoder.config))  # the types of PreTrainedModel.to accept no device
+        encoders.load_weights(self._model, encoder)
+        self._model.to(device)
+        self._embedding = CompactEmbedding(self._model, train.input_ids_T, [self.tokenizer.pad_token_id])
+        self.optimizer = _optimizer(self._model, candidate.learning_rate, settings)
         self.steps_per_epoch = math.ceil(len(train) / candidate.batch_size)
+
+    @property
+    def model(self) -> Any:
+        """The model as it is now."""
+        self._embedding.expand()
+        return self._model
 
     @property
     def epoch(self) -> int:
@@ -90,7 +98,8 @@ class FineTuner:
         """
         rng = np.random.default_rng(seed_for(*self.seeds, "order", self.epoch))
         torch.manual_seed(seed_for(*self.seeds, "dropout", self.epoch))
-        self.model.train()
+        model = self._compact()
+        model.train()
         loss_sum = torch.zeros((), device=self.device)
         unlabelled = 0
         for step, chosen_B in enumerate(
@@ -102,14 +111,15 @@ class FineTuner:
                 unlabelled += 1
                 continue
             with torch.autocast(self.device, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-                loss = self.model(**model_inputs(self.model, self.task, batch), **self._on_device(targets)).loss
+                loss = model(**model_inputs(model, self.task, batch), **self._on_device(targets)).loss
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), self.settings.max_grad_norm)
             rate = self.candidate.learning_rate * self._schedule(step)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             self.optimizer.step()
             self.optimizer.zero_grad()
+            self._embedding.decay *= 1 - rate * self.settings.weight_decay
             loss_sum += loss.detach()
         if unlabelled:
             log.info("epoch %d: %d of %d batches carry no label, and their steps are left out",
@@ -118,12 +128,14 @@ class FineTuner:
         return self.losses[-1]
 
     def state(self) -> bytes:
-        """Weights, Adam's moments and losses after a whole epoch, as safetensors."""
-        tensors = {f"weight.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
+        """What is trained, Adam's moments and losses after a whole epoch, as safetensors."""
+        model = self._compact()
+        tensors = {f"weight.{name}": tensor for name, tensor in model.state_dict().items()}
+        for name, parameter in model.named_parameters():
             moments = self.optimizer.state[parameter]  # none for a parameter that no loss depends on
             tensors |= {f"{key}.{name}": moments[key] for key in ADAM_STATE if key in moments}
         tensors["losses"] = torch.tensor(self.losses, dtype=torch.float64)
+        tensors["decay"] = torch.tensor(self._embedding.decay, dtype=torch.float64)
         return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
 
     def load_state(self, state: bytes) -> None:
@@ -137,28 +149,30 @@ class FineTuner:
         except safetensors.SafetensorError as error:
             raise ValueError(f"no training state: {error}") from error
         self._require_own(tensors)
-        self.losses = tensors["losses"].tolist()
-        self.model.load_state_dict({name: tensors[f"weight.{name}"] for name in self.model.state_dict()})
-        for name, parameter in self.model.named_parameters():
+        self.losses, self._embedding.decay = tensors["losses"].tolist(), tensors["decay"].item()
+        model = self._compact()
+        model.load_state_dict({name: tensors[f"weight.{name}"] for name in model.state_dict()})
+        for name, parameter in model.named_parameters():
             for key in ADAM_STATE:
                 if f"{key}.{name}" in tensors:
                     self.optimizer.state[parameter][key] = tensors[f"{key}.{name}"].to(self.device)
 
     def _require_own(self, tensors: dict[str, torch.Tensor]) -> None:
         """Refuse a state that lacks something, or has something that this model does not have."""
-        needed = {f"weight.{name}": tensor.shape for name, tensor in self.model.state_dict().items()}
+        model = self._compact()
+        needed = {f"weight.{name}": tensor.shape for name, tensor in model.state_dict().items()}
         epochs = tensors["losses"].numel() if "losses" in tensors else 0
-        needed["losses"] = torch.Size([epochs])
+        needed |= {"losses": torch.Size([epochs]), "decay": torch.Size([])}
         moments = {
             f"{key}.{name}": torch.Size([]) if key == "step" else parameter.shape
-            for name, parameter in self.model.named_parameters()
+            for name, parameter in model.named_parameters()
             for key in ADAM_STATE
         }
         found = {name: tensor.shape for name, tensor in tensors.items()}
         wrong = (needed.items() - found.items()) | (found.items() - needed.items() - moments.items())
         if wrong:
             names = sorted({name for name, _ in wrong})
-            raise ValueError(f"a training state of another model, which differs in {some(names)}")
+            raise ValueError(f"a training state of another model or version, which differs in {some(names)}")
 
     def save_model(self, folder: Path) -> None:
         """Write a Hugging Face model folder; the weights in memory are rounded as the saved ones are.
@@ -166,15 +180,17 @@ class FineTuner:
         Only they: what is not saved but computed from the configuration (the frequencies of rotary positions) is not
         rounded where the folder is loaded.
         """
-        self._cast(DTYPES[self.settings.save_dtype])
-        self.model.save_pretrained(folder)
+        model = self.model
+        _cast(model, DTYPES[self.settings.save_dtype])
+        model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        self._cast(torch.float32)
-        self.model.eval()
+        _cast(model, torch.float32)
+        model.eval()
 
-    def _cast(self, dtype: torch.dtype) -> None:
-        for parameter in self.model.parameters():
-            parameter.data = parameter.data.to(dtype)
+    def _compact(self) -> Any:
+        """The model with what is trained of it."""
+        self._embedding.compact()
+        return self._model
 
     def _on_device(self, arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
@@ -187,6 +203,11 @@ class FineTuner:
         if self.settings.schedule == "constant":
             return 1.0
         return (total - step) / max(1, total - warmup)
+
+
+def _cast(model: torch.nn.Module, dtype: torch.dtype) -> None:
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
 
 
 def _optimizer(model: torch.nn.Module, learning_rate: float, settings: FineTune) -> torch.optim.Optimizer:

@@ -12,7 +12,7 @@ class Saver:
     """Writes one file again and again in a thread of its own; leaving the block waits for the last write.
 
     One write at a time: the next state is made only when the one before is written. So memory holds one state beside
-    the training's own (2.1 GB for mBERT with its moments), and twice that while it is taken from a GPU. Whoever has
+    the training's own (over 1 GB for mBERT with its moments), and twice that while it is taken from a GPU. Whoever has
     left the block can delete the file: nothing writes it again.
 
     Args:

@@ -81,8 +81,8 @@ class Sweep(Model):
     failed."""
     save_every: Annotated[int, Field(ge=0)] = 1
     """Epochs after which a candidate's weights and Adam's moments are saved, to go on from there after an interruption;
-    0 saves none, and an interrupted candidate starts again. A save takes three times the bytes of the weights (2.1 GB
-    for mBERT) and is written while the next epoch trains."""
+    0 saves none, and an interrupted candidate starts again. A save takes three times the bytes of the weights, less
+    those of sub-words that do not occur (over 1 GB for mBERT), and is written while the next epoch trains."""
     keep_weights: Literal["all", "pool", "picks"] = "all"
     """Whose weights stay once every text has been passed through every candidate: those of all; of the pool that is
     picked from (meta-test); or, after selection, of what any selector picked for any target. A new text or dev set
