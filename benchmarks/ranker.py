@@ -9,9 +9,9 @@
 from which a whole grid is counted, since it would take hours; the paper's fit the same steps of the same batches; the
 fast fit the whole grid. `quality` divides a pool anew in each of many splits, fits both grids, chooses by Kendall's tau
 on meta-dev, and judges on meta-test by the test scores of targets that are no pivots. The paper's grid takes minutes a
-split: what is in the file of results is not fitted again. POOL is a folder with the tables `candidates` (id),
-`features` (candidate, corpus, feature) and `statistics` (candidate, corpus, correct, total) in Parquet, corpora named
-`de-dev` and `de-test`; `planted` makes one.
+split (`--batch-size 128` leaves the quickest fifth of it): what is in the file of results is not fitted again. POOL is
+a folder with the tables `candidates` (id), `features` (candidate, corpus, feature) and `statistics` (candidate, corpus,
+correct, total) in Parquet, corpora named `de-dev` and `de-test`; `planted` makes one.
 
 Shape suffixes: C candidates, P pivots, G languages, H feature, V language vector, B pairs of a batch, D splits, T
 targets.
@@ -259,11 +259,12 @@ def from_folder(folder: Path, pivots: tuple[str, ...], draw: int, seed: int = 11
     return material, score[[f"{target}-test" for target in targets]].to_numpy()
 
 
-def quality(pools: Sequence[tuple[Material, np.ndarray]], results: Path) -> str:
+def quality(pools: Sequence[tuple[Material, np.ndarray]], results: Path, paper: Ranker = PAPER) -> str:
     """Both grids on each of many splits, and the differences of what they choose.
 
     Args:
         pools: for each split what may be learned from, and the targets' test scores, shape (C, T).
+        paper: the paper's grid, or a part of it.
         results: file that holds what the paper's grid came to in each split, a JSON object a line; what it lacks is
             fitted and added.
     """
@@ -271,7 +272,7 @@ def quality(pools: Sequence[tuple[Material, np.ndarray]], results: Path) -> str:
     judged: dict[str, list[np.ndarray]] = {}
     for draw, (material, test_CT) in enumerate(pools):
         if draw not in stored:
-            stored[draw] = {"draw": draw, **fit_grid(material, PAPER)}
+            stored[draw] = {"draw": draw, **fit_grid(material, paper)}
             with results.open("a") as lines:
                 lines.write(json.dumps(stored[draw]) + "\n")
         held_CT = test_CT[material.part_C == "test"]
@@ -357,6 +358,7 @@ def main() -> None:
     part.add_argument("pool", help="a folder, or `planted`")
     part.add_argument("--pivots", type=lambda text: tuple(text.split(",")), default=("ar", "de", "es", "nl", "zh"))
     part.add_argument("--splits", type=int, default=20)
+    part.add_argument("--batch-size", type=int, nargs="+", default=PAPER.batch_size, help="of the paper's grid")
     part.add_argument("--results", type=Path, required=True)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -364,11 +366,12 @@ def main() -> None:
         print(speed(given.candidates, given.steps, given.repeats))
     elif given.part == "memory":
         print(memory([(48, 5, 256), (250, 40, 768), (500, 40, 768), (1000, 40, 768)]))
-    elif given.pool == "planted":
-        print(quality([planted(48, seed) for seed in range(given.splits)], given.results))
     else:
-        folder = Path(given.pool)
-        print(quality([from_folder(folder, given.pivots, draw) for draw in range(given.splits)], given.results))
+        if given.pool == "planted":
+            pools = [planted(48, seed) for seed in range(given.splits)]
+        else:
+            pools = [from_folder(Path(given.pool), given.pivots, draw) for draw in range(given.splits)]
+        print(quality(pools, given.results, Ranker(batch_size=tuple(given.batch_size))))
 
 
 if __name__ == "__main__":

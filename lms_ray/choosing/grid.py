@@ -12,6 +12,7 @@ Shape suffixes: C candidates, G languages, P pivots, H feature, V language vecto
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from itertools import product
 from typing import Any
 
@@ -75,7 +76,7 @@ class Material:
         """Hash over everything that decides the rankings."""
         arrays = (self.feature_CGH, self.pivot_score_CP, self.vector_GV)
         return content_hash(
-            [content_hash(None if array is None else array.tobytes().hex()) for array in arrays],
+            [None if array is None else sha256(np.ascontiguousarray(array).data).hexdigest() for array in arrays],
             self.settings.model_dump(exclude={"resources"}),
             self.seed,
             self.candidates,
