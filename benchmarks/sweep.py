@@ -61,6 +61,8 @@ class Span:
     started: float
     ended: float
     slot: int
+    cpu: float
+    """Seconds of processor time of that process: what others take of the machine is not in it."""
 
     @property
     def seconds(self) -> float:
@@ -171,10 +173,10 @@ def loop(share: Sequence[Candidate], recipe: Recipe, batches: Any, all_are_there
     spans = []
     all_are_there.wait()
     for candidate in share:
-        started = time.time()
+        started, cpu = time.time(), time.process_time()
         with tempfile.TemporaryDirectory() as folder:
             train_plainly(candidate, recipe, device, batches, Path(folder))
-        spans.append(Span(started, time.time(), os.getpid()))
+        spans.append(Span(started, time.time(), os.getpid(), time.process_time() - cpu))
     return spans
 
 
@@ -193,10 +195,10 @@ def in_trainer(wanted: Sequence[Candidate], recipe: Recipe, slots: int) -> Measu
 
         class Clock(TrainerCallback):
             def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                (times / f"{os.getpid()}-{args.seed}.begin").touch()
+                (times / f"{os.getpid()}-{args.seed}.begin").write_text(str(time.process_time()))
 
             def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                (times / f"{os.getpid()}-{args.seed}.end").touch()
+                (times / f"{os.getpid()}-{args.seed}.end").write_text(str(time.process_time()))
 
         settings, sweep_settings = recipe.experiment.finetune, recipe.experiment.sweep
         task, pad_id = recipe.task, recipe.encoder.tokenizer.pad_token_id
@@ -245,10 +247,11 @@ def in_trainer(wanted: Sequence[Candidate], recipe: Recipe, slots: int) -> Measu
                 verbose=0,
             )
         call = time.monotonic() - started
-        spans = [
-            Span(begin.stat().st_mtime, begin.with_suffix(".end").stat().st_mtime, int(begin.stem.split("-")[0]))
-            for begin in times.glob("*.begin")
-        ]
+        spans = []
+        for begin in times.glob("*.begin"):
+            end, slot = begin.with_suffix(".end"), int(begin.stem.split("-")[0])
+            cpu = float(end.read_text()) - float(begin.read_text())
+            spans.append(Span(begin.stat().st_mtime, end.stat().st_mtime, slot, cpu))
     return Measured(spans, call)
 
 
@@ -256,12 +259,13 @@ def in_trainer(wanted: Sequence[Candidate], recipe: Recipe, slots: int) -> Measu
 
 
 class TimedTrial(sweep.Trial):
-    """A trial that says in which process it ran."""
+    """A trial that says in which process it ran, and the processor time it took."""
 
     def step(self) -> dict[str, Any]:
         """The candidate."""
+        cpu = time.process_time()
         result = super().step()
-        result["record"]["slot"] = os.getpid()
+        result["record"] |= {"slot": os.getpid(), "cpu": time.process_time() - cpu}
         return result
 
 
@@ -305,7 +309,9 @@ def in_our_sweep(
         with connect(Cluster(cpus=slots)):
             records = sweep.fine_tune_all(list(wanted), replace(recipe, store=Store(folder)))
         call = time.monotonic() - started
-    spans = [Span(each["started"], each["started"] + each["seconds"], each["slot"]) for each in records.values()]
+    spans = [
+        Span(each["started"], each["started"] + each["seconds"], each["slot"], each["cpu"]) for each in records.values()
+    ]
     return Measured(spans, call)
 
 
@@ -346,7 +352,17 @@ def main() -> None:
             for _ in range(arguments.rounds)
         ]
         rows += [row(name, slots, [round[name] for round in rounds], rounds) for name in ways]
-    headers = ["", "slots", "candidate, s", "between, s", "wall, s", "once, s", "plain", "plain, our batches"]
+    headers = [
+        "",
+        "slots",
+        "candidate, s",
+        "its CPU, s",
+        "between, s",
+        "wall, s",
+        "once, s",
+        "plain",
+        "plain, our batches",
+    ]
     print(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
     print("\nThe last two columns: a loop's candidate times, summed, over wall time x slots; medians over the rounds.")
 
@@ -368,9 +384,10 @@ def row(name: str, slots: int, measured: list[Measured], rounds: list[dict[str, 
         for loop in ("plain", "plain, our batches")
     ]
     seconds = median(fmean(span.seconds for span in one.spans) for one in measured)
+    cpu = median(fmean(span.cpu for span in one.spans) for one in measured)
     numbers = (median(one.gap for one in measured), median(one.wall for one in measured))
     once = median(one.call - one.wall for one in measured)
-    return [name, str(slots), f"{seconds:.1f}", *(f"{number:.2f}" for number in numbers), f"{once:.1f}",
+    return [name, str(slots), f"{seconds:.1f}", f"{cpu:.1f}", *(f"{number:.2f}" for number in numbers), f"{once:.1f}",
             *(f"{share:.3f}" for share in shares)]  # fmt: skip
 
 
@@ -379,7 +396,7 @@ def pretended(wanted: Sequence[Candidate], recipe: Recipe, slots: int) -> list[s
     way = partial(in_our_sweep, trial=SleepingTrial)
     measured = measure("pretended", way, wanted, recipe, slots)
     seconds, gap = fmean(span.seconds for span in measured.spans), measured.gap
-    return ["ours, training pretended", str(slots), f"{seconds:.1f}", f"{gap:.2f}", f"{measured.wall:.2f}",
+    return ["ours, training pretended", str(slots), f"{seconds:.1f}", "", f"{gap:.2f}", f"{measured.wall:.2f}",
             f"{measured.call - measured.wall:.1f}", f"{ASLEEP / (seconds + gap):.3f}", ""]  # fmt: skip
 
 

@@ -54,9 +54,9 @@ def test_random_batches_hold_every_window_once(benchmark, recipe: Recipe):
 
 def test_time_between_candidates_is_that_of_each_slot(benchmark):
     span = benchmark.Span
-    two_slots = benchmark.Measured([span(5, 9, 1), span(0, 4, 1), span(1, 3, 2), span(6, 8, 2)], call=20.0)
+    two_slots = benchmark.Measured([span(5, 9, 1, 0), span(0, 4, 1, 0), span(1, 3, 2, 0), span(6, 8, 2, 0)], call=20.0)
     assert (two_slots.wall, two_slots.gap) == (9, (1 + 3) / 2)
-    assert np.isnan(benchmark.Measured([span(0, 4, 1), span(1, 3, 2)], call=20.0).gap)
+    assert np.isnan(benchmark.Measured([span(0, 4, 1, 0), span(1, 3, 2, 0)], call=20.0).gap)
 
 
 @pytest.mark.ray
