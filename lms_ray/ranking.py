@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from lms_ray import tasks
 from lms_ray.choosing.grid import Material, Point, choose, fit_fast, points, targets_by_pivots
@@ -96,6 +97,7 @@ def _fit_at_once(
     progress = Progress("ranking", "rankers", len(grid), done=len(grid) - len(missing))
     if not missing:
         return
+    torch.set_num_threads(1)  # several wait for each other at every small step where Ray's processes hold the cores
     machine = Machine(host=socket.gethostname(), market=None, accelerator=None, cpus=1, gpus=0)
     for point, fitted in fit_fast(material, targets_of, "cpu").items():
         if point in missing:

@@ -24,7 +24,7 @@ from lms_ray.settings.hashing import seed_for
 from lms_ray.settings.models import FineTune
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.pretrained import some
-from lms_ray.tasks.windows import IGNORE, Windows, pad, shuffled
+from lms_ray.tasks.windows import IGNORE, Windows, on_device, pad, shuffled
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class FineTuner:
         return self._model
 
     def _on_device(self, arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
-        return {name: torch.from_numpy(array).to(self.device) for name, array in arrays.items()}
+        return {name: on_device(array, torch.device(self.device)) for name, array in arrays.items()}
 
     def _schedule(self, step: int) -> float:
         total = self.steps_per_epoch * self.candidate.epochs

@@ -113,7 +113,7 @@ def _amounts(work: Work) -> list[tuple[str, str]]:
         ("all checkpoints", _kept(experiment, work.candidates, size) if epochs else "none, they stay where they are"),
         (
             "resume states",
-            f"{_bytes(saves * state)} written ({saves:,.0f} of {_bytes(state)} each)" if saves else "none",
+            f"at most {_bytes(saves * state)} written ({saves:,.0f} of {_bytes(state)} each)" if saves else "none",
         ),
         ("folder", job.store.where()),
     ]

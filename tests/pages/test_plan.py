@@ -37,7 +37,7 @@ def test_the_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert lines["forward passes"] == ["91,200"]
     assert lines["rankers"] == ["30"]  # (5 pivots left out + 1) x 5 strengths
     size = re.fullmatch(r"(\d+) kB \(0\.2 M parameters, float32\)", *lines["checkpoint"])
-    state = re.fullmatch(r"\d+ MB written \((\d+) of ([\d.]+) MB each\)", *lines["resume states"])
+    state = re.fullmatch(r"at most \d+ MB written \((\d+) of ([\d.]+) MB each\)", *lines["resume states"])
     assert size and state
     assert int(state[1]) == 60  # after all epochs but the last: 4 x 3 x (2 + 3)
     assert float(state[2]) == pytest.approx(3 * int(size[1]) / 1000, abs=0.01)  # weights and both moments
