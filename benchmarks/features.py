@@ -383,7 +383,7 @@ def memory(encoder: Encoder, lines: int, folder: Path, store_mib: int) -> list[d
     with watched() as peaks:
         features.run(job)
     took = time.monotonic() - started
-    print(ray._private.internal_api.memory_summary(stats_only=True))
+    print(ray._private.internal_api.memory_summary(ray.get_runtime_context().gcs_address, stats_only=True))
     ray.shutdown()
     return [
         {"": "text, MiB", "peak": path.stat().st_size / 2**20},
