@@ -38,10 +38,13 @@ def run(job: Job) -> None:
     folder = f"{rankings.UNIT}/{material.digest[:12]}"
     pivot_sets = targets_by_pivots(experiment)
     grid = points(experiment.ranker, list(pivot_sets))
-    if experiment.ranker.fit == "fast":
-        _fit_at_once(store, material, folder, grid, pivot_sets)
-    else:
-        fitting.fit_all(experiment, store, material, folder, grid, pivot_sets)
+    missing = [point for point in grid if not store.done(f"{folder}/{point.name}")]
+    progress = Progress("ranking", "rankers", len(grid), done=len(grid) - len(missing))
+    if missing and experiment.ranker.fit == "fast":
+        _fit_at_once(store, material, folder, missing, pivot_sets)
+        progress.show(len(grid))
+    elif missing:
+        fitting.fit_all(experiment, store, material, folder, missing, pivot_sets, progress)
     _conclude(store, material, folder, grid, origin)
 
 
@@ -89,21 +92,16 @@ def _fit_at_once(
     store: Store,
     material: Material,
     folder: str,
-    grid: Sequence[Point],
+    missing: Sequence[Point],
     targets_of: Mapping[tuple[str, ...], list[str]],
 ) -> None:
     """The whole grid of the `fast` fit, here: it takes seconds, less than a worker needs to start."""
-    missing = {point for point in grid if not store.done(f"{folder}/{point.name}")}
-    progress = Progress("ranking", "rankers", len(grid), done=len(grid) - len(missing))
-    if not missing:
-        return
     torch.set_num_threads(1)  # several wait for each other at every small step where Ray's processes hold the cores
     machine = Machine(host=socket.gethostname(), market=None, accelerator=None, cpus=1, gpus=0)
     for point, fitted in fit_fast(material, targets_of, "cpu").items():
         if point in missing:
             use = Use(machine=machine, seconds=fitted.record["seconds"], work=1)
             fitting.commit(store, f"{folder}/{point.name}", fitted, material.candidates, use)
-    progress.show(len(grid))
 
 
 def _conclude(store: Store, material: Material, folder: str, grid: list[Point], origin: dict[str, Any]) -> None:

@@ -32,23 +32,21 @@ def fit_all(
     store: Store,
     material: Material,
     folder: str,
-    grid: Sequence[Point],
+    missing: Sequence[Point],
     targets_of: Mapping[tuple[str, ...], list[str]],
+    progress: Progress,
 ) -> None:
-    """Fit the rankers of a grid that are not done; each is a unit below `folder`.
+    """Fit rankers that are not done; each is a unit below `folder`.
 
     Args:
         experiment: says what a worker takes, and how many there may be.
         store: where units are committed.
         material: what rankers learn from.
         folder: of the units.
-        grid: all rankers.
+        missing: the rankers.
         targets_of: the targets of each set of pivots, for which every candidate is scored.
+        progress: counts them among all rankers of the grid.
     """
-    missing = [point for point in grid if not store.done(f"{folder}/{point.name}")]
-    progress = Progress("ranking", "rankers", len(grid), done=len(grid) - len(missing))
-    if not missing:
-        return
     resources = experiment.ranker.resources
     # A cluster starts with what there is, and takes up what joins; a local Ray cannot grow.
     most = workers_for(resources, experiment.cluster, len(missing))
