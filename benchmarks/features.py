@@ -297,11 +297,8 @@ def whole_stage(
         whole = time.time() - started
     bare_after = side_by_side(checkpoints[0], shards, settings, actors, repeats)
     units = [encodings.unit(path.name) for path in checkpoints]
-    ended = sorted((Path(job.store.root) / unit / "DONE.json").stat().st_mtime for unit in units)
-    begun = min(2 * actors, len(ended) - 1)  # an actor has two at once; between these ends and the last all are at work
-    each = (ended[-1] - ended[begun - 1]) / (len(ended) - begun)
     computing = sum(use["seconds"] for unit in units for use in (job.store.done(unit) or {})["uses"])
-    real = sum(len(windows.input_ids_T) for windows in shards)
+    encoded = len(units) * sum(len(windows.input_ids_T) for windows in shards)
     bare_rate = statistics.mean([bare_before, bare_after])
     return [
         {
@@ -310,10 +307,11 @@ def whole_stage(
             "actors": actors,
             "whole, s": whole,
             "not computing, s": whole - computing / actors,
-            "sub-words/s": real / each,
+            "actors busy": computing / actors / whole,
+            "sub-words/s while computing": actors * encoded / computing,
             "bare side by side": bare_rate,
-            "speed / bare": real / each / bare_rate,
-            "actors busy": computing / len(units) / actors / each,
+            "computing / bare": actors * encoded / computing / bare_rate,
+            "whole stage / bare": encoded / whole / bare_rate,
         }
     ]
 

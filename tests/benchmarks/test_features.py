@@ -59,7 +59,7 @@ def test_the_whole_stage_is_held_against_the_bare_forward_pass(benchmark, corpor
     (row,) = benchmark.whole_stage(checkpoints, corpora, shards, Encode(), tmp_path, workers=1)
     assert (row["checkpoints"], row["languages"], row["actors"]) == (3, 2, 1)
     assert 0 < row["not computing, s"] < row["whole, s"]
-    assert row["actors busy"] > 0
+    assert 0 < row["actors busy"] <= 1
 
 
 @pytest.mark.ray
