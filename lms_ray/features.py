@@ -13,7 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain, islice
 from typing import Any
 
@@ -39,12 +39,14 @@ from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.pretrained import some
+from lms_ray.tasks.tally import Tally
 from lms_ray.tasks.windows import Windows
 
 log = logging.getLogger(__name__)
 
 IN_DRIVER = 10_000  # examples that are tokenised here before a worker process could start
 AHEAD = 64  # shards that may wait to be tokenised
+ARRAYS = [field.name for field in fields(Encoded)]  # they travel flat
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _encode_missing(job: Job) -> None:
         parts: dict[str, list[Encoded]] = defaultdict(list)
         for index in work[result.candidate]:
             parts[shards[index].corpus].append(of_shard[index].encoded)
-        fresh = {name: _whole(of_corpus) for name, of_corpus in parts.items()}
+        fresh = {name: _whole(of_corpus, experiment.encode.predictions) for name, of_corpus in parts.items()}
         uses = [part.use for part in of_shard.values()]
         encodings.write(store, result.candidate, fresh, task.statistics, digests, uses)
         done += 1
@@ -120,7 +122,10 @@ def _row(corpus: Corpus | Text, digest: str, job: Job) -> CorpusRow:
     trained_on = chain.from_iterable(known.examples for known in job.corpora.training or [job.corpora.dev])
     baselines = job.task.baselines(trained_on, corpus.examples)
     sums = {name: sum_S.tolist() for name, sum_S in baselines.items()}
-    return CorpusRow(corpus.name, len(corpus), digest, tuple(corpus.groups), sums)
+    # A target's labels are not looked at before picks are scored.
+    is_open = corpus.language in (job.experiment.source, *job.experiment.pivots)
+    gold_share = job.task.gold_share(corpus.examples).tolist() if is_open else []
+    return CorpusRow(corpus.name, len(corpus), digest, tuple(corpus.groups), sums, gold_share)
 
 
 def _digests(
@@ -137,11 +142,18 @@ def _digests(
     return {corpus.name: content_hash(corpus.digest, settings) for corpus in wanted}
 
 
-def _whole(shards: Sequence[Encoded]) -> Encoding:
-    """A corpus from its shards, in their order."""
+def _whole(shards: Sequence[Encoded], predictions: int) -> Encoding:
+    """A corpus from its shards, in their order; of its first examples the labels are kept."""
     count = sum(shard.examples for shard in shards)
     feature_H = np.sum([shard.cls_sum_H for shard in shards], axis=0) / count
-    return Encoding(feature_H, np.concatenate([shard.statistics_ES for shard in shards]))
+    tally = np.sum([shard.tally for shard in shards], axis=0)
+    units_E = np.concatenate([shard.units_E for shard in shards])[:predictions]
+    return Encoding(
+        feature_H,
+        np.concatenate([shard.statistics_ES for shard in shards]),
+        Tally.unpack(tally).means() if len(tally) else {},
+        np.concatenate([shard.label_U for shard in shards])[: units_E.sum()],
+    )
 
 
 def _tokenise(
@@ -221,9 +233,10 @@ def _stream(
     batches: Iterator[Any] = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
     try:
         for batch in batches:
-            for index, row in enumerate(batch.drop_columns(["cls_sum", "statistics"]).to_pylist()):
-                cls_sum_H, statistics = (batch[name][index].values.to_numpy() for name in ("cls_sum", "statistics"))
-                encoded = Encoded(cls_sum_H, statistics.reshape(row["examples"], -1))
+            for index, row in enumerate(batch.drop_columns(ARRAYS).to_pylist()):
+                arrays = {name: batch[name][index].values.to_numpy() for name in ARRAYS}
+                arrays["statistics_ES"] = arrays["statistics_ES"].reshape(row["examples"], -1)
+                encoded = Encoded(**arrays)
                 yield Result(row["candidate"], row["shard"], encoded, Use.model_validate_json(row["use"]))
     except ray.exceptions.RayTaskError:  # Ray Data hides what an actor raised
         for candidate in work:
@@ -264,8 +277,7 @@ class EncodingActor:
                     "shard": shard,
                     "use": took.model_dump_json(),
                     "examples": encoded.examples,
-                    "cls_sum": encoded.cls_sum_H,
-                    "statistics": encoded.statistics_ES.ravel(),
+                    **{name: getattr(encoded, name).ravel() for name in ARRAYS},
                 }
             )
         return pa.Table.from_pylist(made)

@@ -1,6 +1,6 @@
-"""Pass text through one checkpoint: the mean [CLS] feature and the example statistics, in one forward pass.
+"""Pass text through one checkpoint: feature, example statistics and unlabelled signals, in one forward pass.
 
-Shape suffixes: B windows of a batch, L sub-words, H hidden, E examples, S statistics.
+Shape suffixes: B windows of a batch, L sub-words, U units (what gets a label), H hidden, E examples, S statistics.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from lms_ray.settings.models import Encode
 from lms_ray.tasks.base import Task
+from lms_ray.tasks.tally import tally
 from lms_ray.tasks.windows import Batch, Windows, by_length, on_device, pad
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32768}
@@ -27,6 +28,12 @@ class Encoded:
     """Sum over examples of the [CLS] vector (an example's is the mean over its windows), float64."""
     statistics_ES: np.ndarray
     """Example statistics, float64."""
+    tally: np.ndarray
+    """What is to be seen without labels, in the flat form of `tasks.tally`; empty for text without units."""
+    label_U: np.ndarray
+    """The label of each unit of the first examples, int32."""
+    units_E: np.ndarray
+    """How many units each of them has, int64."""
 
     @property
     def examples(self) -> int:
@@ -51,7 +58,7 @@ def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encod
     cls_sum_H = torch.zeros(model.config.hidden_size, dtype=torch.float64, device=device)
     pad_id = model.config.pad_token_id or 0
     batches = list(by_length(windows, settings.batch_tokens or BATCH_TOKENS[device.type]))
-    predicted = []
+    predicted, tallied = [], []
     with (
         last_hidden_state(model) as hidden,
         torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"),
@@ -60,13 +67,24 @@ def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encod
             batch = pad(windows, chosen_B, pad_id)
             output = model(**model_inputs(model, task, batch))
             cls_BH = hidden.pop()[torch.arange(len(chosen_B), device=device), on_device(batch.cls_B, device)].double()
-            cls_sum_H += on_device(share_W[chosen_B], device) @ cls_BH
+            share_B = on_device(share_W[chosen_B], device)
+            cls_sum_H += share_B @ cls_BH
             predicted.append(task.predict(output, batch))
+            if units := task.unit_logits(output, batch, share_B):
+                tallied.append(tally(*units, labels=task.outputs_are_labels))
     predicted_W: list[np.ndarray] = [np.empty(0)] * len(windows)
     for chosen_B, of_batch in zip(batches, predicted, strict=True):
         for window, of_window in zip(chosen_B, of_batch.cpu().numpy(), strict=True):
             predicted_W[window] = of_window
-    return Encoded(cls_sum_H.cpu().numpy(), task.count(windows, predicted_W))
+    label_U, example_U = task.labelled_as(windows, predicted_W)
+    kept = min(settings.predictions, windows.examples)
+    return Encoded(
+        cls_sum_H.cpu().numpy(),
+        task.count(windows, predicted_W),
+        torch.stack(tallied).sum(0).cpu().numpy() if tallied else np.empty(0),
+        label_U[example_U < kept],
+        np.bincount(example_U[example_U < kept], minlength=kept),
+    )
 
 
 def diverged(model: PreTrainedModel) -> bool:

@@ -50,6 +50,8 @@ class Encode(Model):
     shard_examples: PositiveInt = 4096
     """Examples in one shard, the unit of streaming. Sums are taken by shard, then over shards in their order, so the
     result does not depend on who encoded which."""
+    predictions: Annotated[int, Field(ge=0)] = 1000
+    """Examples of each corpus whose predicted labels are kept: from these it is known how far candidates agree."""
     precision: Precision = "float32"
     """Arithmetic of the forward pass; sums are float64 in any case."""
     resources: Resources = Resources()

@@ -3,9 +3,11 @@
     corpora.parquet                      every corpus: examples, hash, groups in which they are resampled
     encodings/<id>/features.parquet      mean [CLS] vector of each corpus
     encodings/<id>/sums.parquet          sums of the example statistics of each corpus, from which scores come
+    encodings/<id>/signals.parquet       what is to be seen on each corpus without labels: confidence, label shares, ...
+    encodings/<id>/predictions.parquet   the label that each unit of a corpus's first examples is given
     encodings/<id>/statistics.parquet    example statistics themselves, which are many: read them for a few candidates
 
-Shape suffixes: C candidates, G corpora, H hidden, E examples, S statistics.
+Shape suffixes: C candidates, G corpora, H hidden, E examples, S statistics, U units (what gets a label).
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -22,9 +24,20 @@ from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 
 CORPORA = "corpora.parquet"
-VERSION = 3
+VERSION = 4
 """Of the tables: what was written by an older one is encoded again."""
-TABLES = ("features", "sums", "statistics")
+TABLES = ("features", "sums", "signals", "predictions", "statistics")
+SIGNALS = pa.schema(
+    [
+        ("corpus", pa.string()),
+        *((name, pa.float64()) for name in ("units", "confidence", "entropy")),
+        *((name, pa.float64()) for name in ("softmax_norm", "taylor_norm", "spread", "nuclear_norm")),
+        ("confidences", pa.list_(pa.float64())),
+        ("label_share", pa.list_(pa.float64())),
+    ]
+)
+"""Means over units, as `tasks.tally` defines them; null for text that has none."""
+PREDICTIONS = pa.schema([("corpus", pa.string()), ("labels", pa.list_(pa.int32()))])
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,10 @@ class Encoding:
     """Mean [CLS] vector, float64."""
     statistics_ES: np.ndarray
     """Example statistics, float64; all zero for text without labels."""
+    signals: Mapping[str, Any] = field(default_factory=dict)
+    """Means over units by the names of `SIGNALS`; none for text that has no units of the task."""
+    label_U: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    """The label of each unit of the first examples."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,8 @@ class CorpusRow:
     """For each labelled example the name of the group in which it is resampled, the same for its translations."""
     baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Sums of the statistics of rules that need no model, by their names."""
+    gold_share: Sequence[float] = ()
+    """Share of each label among the right ones, of sets of the source and the pivots."""
 
 
 def unit(candidate: str) -> str:
@@ -66,6 +85,7 @@ def write_corpora(store: Store, rows: Iterable[CorpusRow], origin: Mapping[str, 
             ("digest", pa.string()),
             ("groups", pa.list_(pa.string())),
             ("baselines", pa.map_(pa.string(), pa.list_(pa.float64()))),
+            ("gold_share", pa.list_(pa.float64())),
         ]
     )
     values = [
@@ -75,6 +95,7 @@ def write_corpora(store: Store, rows: Iterable[CorpusRow], origin: Mapping[str, 
             "digest": row.digest,
             "groups": list(row.groups),
             "baselines": list(row.baselines.items()),
+            "gold_share": list(row.gold_share),
         }
         for row in rows
     ]
@@ -97,7 +118,12 @@ def corpora(store: Store, names: Sequence[str]) -> dict[str, CorpusRow]:
     rows = store.read_table(CORPORA, filters=[("corpus", "in", list(names))]).to_pylist()
     return {
         row["corpus"]: CorpusRow(
-            row["corpus"], row["examples"], row["digest"], tuple(row["groups"]), dict(row["baselines"])
+            row["corpus"],
+            row["examples"],
+            row["digest"],
+            tuple(row["groups"]),
+            dict(row["baselines"]),
+            tuple(row["gold_share"]),
         )
         for row in rows
     }
@@ -131,6 +157,8 @@ def write(
     for name, encoding in fresh.items():
         parts["features"].append(pa.table({"corpus": [name], "feature": [encoding.feature_H]}))
         parts["sums"].append(_statistics_rows(name, statistics, encoding.statistics_ES.sum(0, keepdims=True)))
+        parts["signals"].append(pa.Table.from_pylist([{"corpus": name, **encoding.signals}], SIGNALS))
+        parts["predictions"].append(pa.table({"corpus": [name], "labels": [encoding.label_U]}, PREDICTIONS))
         parts["statistics"].append(_statistics_rows(name, statistics, encoding.statistics_ES))
     store.delete(f"{unit(candidate)}/DONE.json")  # between the tables below the folder is not whole
     files = {
@@ -195,6 +223,45 @@ def sums(store: Store, candidates: Sequence[str], corpora: Sequence[str], statis
         sum_NS = np.stack([table[name].to_numpy() for name in statistics], axis=1)
         result.append(sum_NS[_rows_of(table, candidate, corpora)])
     return np.stack(result)
+
+
+def signals(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> dict[str, np.ndarray]:
+    """What was seen without labels, by the names of `SIGNALS`: arrays of shape (C, G) or (C, G, ...), float64.
+
+    NaN where a corpus has no units of the task.
+
+    Raises:
+        MissingError: a candidate was not encoded on one of them.
+    """
+    tables = []
+    for candidate in candidates:
+        table = store.read_unit_table(unit(candidate), "signals.parquet", filters=[("corpus", "in", list(corpora))])
+        tables.append(table.take(_rows_of(table, candidate, corpora)))
+    shape = len(candidates), len(corpora)
+    result = {}
+    for name in SIGNALS.names[1:]:
+        column = pa.concat_tables(tables)[name].to_pylist()
+        width = max((len(value) for value in column if isinstance(value, list)), default=None)
+        nothing: Any = np.nan if width is None else [np.nan] * width
+        values = [nothing if value is None else value for value in column]
+        result[name] = np.asarray(values, float).reshape(*shape, *(() if width is None else (width,)))
+    return result
+
+
+def predictions(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> dict[str, np.ndarray]:
+    """The label of each unit of the first examples, shape (C, U), int32, by corpus.
+
+    Raises:
+        MissingError: a candidate was not encoded on one of them.
+    """
+    result: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
+    for candidate in candidates:
+        wanted = [("corpus", "in", list(corpora))]
+        table = store.read_unit_table(unit(candidate), "predictions.parquet", filters=wanted)
+        labels = table["labels"].combine_chunks()
+        for name, row in zip(corpora, _rows_of(table, candidate, corpora), strict=True):
+            result[name].append(labels[row].values.to_numpy())
+    return {name: np.stack(of_corpus) for name, of_corpus in result.items()}
 
 
 def statistics(

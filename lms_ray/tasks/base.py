@@ -1,7 +1,8 @@
 """What every task provides to the stages."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -34,6 +35,8 @@ class Task(ABC):
     """Names of the example statistics; the metric is a ratio of their sums."""
     model_class: ClassVar[Any]
     """An Auto class of transformers, or one like it: encoder with this task's head."""
+    outputs_are_labels: ClassVar[bool] = True
+    """Whether the head's outputs are labels, the same for every text, and not places in it."""
     special_tokens: ClassVar[tuple[str, ...]] = ()
     """Sub-words that the task adds to the tokenizer."""
 
@@ -84,6 +87,30 @@ class Task(ABC):
         """What is kept of a batch's outputs for scoring, shape (B, ...), computed on the model's device."""
 
     @abstractmethod
+    def unit_logits(self, output: Any, batch: Batch, share_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """What the unlabelled signals are made from.
+
+        Args:
+            output: the model's.
+            batch: that gave it.
+            share_B: what each window is of its example: a half where it has two.
+
+        Returns:
+            Logits of each unit, shape (B, U, K), and how much it counts, shape (B, U); None where the text has none.
+        """
+
+    @abstractmethod
+    def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The label that every unit is given, as a number, and its example, both of shape (units,), int32.
+
+        Other candidates give the same units, in the same order. Text that has none gives empty arrays.
+        """
+
+    def gold(self, examples: Iterable[Any]) -> Iterator[str]:
+        """The right label of every unit; none where labels are places in the text."""
+        return iter(())
+
+    @abstractmethod
     def count(self, windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
         """Example statistics from every window's prediction, shape (E, number of statistics), float64.
 
@@ -105,6 +132,13 @@ class Task(ABC):
             By the name of the answer the sums of its example statistics, shape (number of statistics,).
         """
         return {}
+
+    def gold_share(self, examples: Iterable[Any]) -> np.ndarray:
+        """Share of each label among the right ones, shape (K,); empty where labels are places in the text."""
+        times = Counter(self.gold(examples))
+        if not times:
+            return np.empty(0)
+        return np.asarray([times[label] for label in self.labels]) / times.total()
 
     def build(self, encoder: PretrainedConfig) -> PreTrainedModel:
         """An encoder with this task's head, random weights drawn from torch's global generator."""

@@ -7,7 +7,7 @@ files lack is drawn from the candidate's seed with the rest of the head. Feature
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from itertools import chain
 from pathlib import Path
@@ -104,14 +104,29 @@ class Classification(Task):
         assert output.logits is not None
         return output.logits.float()
 
+    def unit_logits(
+        self, output: SequenceClassifierOutput, batch: Batch, share_B: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of each window; a text's windows count as one together."""
+        assert output.logits is not None
+        return output.logits[:, None], share_B[:, None]
+
+    def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The class of each text."""
+        class_E = _of_texts(windows, predicted_W).argmax(1).astype(np.int32)
+        return class_E, np.arange(windows.examples, dtype=np.int32)
+
+    def gold(self, examples: Iterable[LabelledText]) -> Iterator[str]:
+        """Every text's class."""
+        return (text.label for text in examples)
+
     def count(self, windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
         """Whether a text's class is right, and 1; logits that are not finite are never right."""
         counts = np.zeros((windows.examples, 2))
         if windows.label_W is None:
             return counts
-        first_of_E = np.searchsorted(windows.example_W, np.arange(windows.examples))
-        logit_EC = np.add.reduceat(np.stack(predicted_W).astype(np.float64), first_of_E)  # as good as the mean
-        is_right_E = logit_EC.argmax(1) == windows.label_W[first_of_E]
+        logit_EC = _of_texts(windows, predicted_W)
+        is_right_E = logit_EC.argmax(1) == windows.label_W[_first_windows(windows)]
         counts[:, 0] = is_right_E & np.isfinite(logit_EC).all(1)
         counts[:, 1] = 1
         return counts
@@ -146,6 +161,15 @@ class Classification(Task):
         if kind not in (None, "single_label_classification") or len(self.labels) < 2:
             raise ValueError(f"its head is made for {kind or 'regression'}; accepted is single_label_classification")
         return model
+
+
+def _first_windows(windows: Windows) -> np.ndarray:
+    return np.searchsorted(windows.example_W, np.arange(windows.examples))
+
+
+def _of_texts(windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
+    """Logits of each text, shape (E, labels): sums over its windows, which are as good as means."""
+    return np.add.reduceat(np.stack(predicted_W).astype(np.float64), _first_windows(windows))
 
 
 def _texts(

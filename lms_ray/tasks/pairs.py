@@ -6,7 +6,7 @@ and `[E2]` are concatenated, and a linear layer gives the label (Soares et al. 2
 
 import inspect
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -134,6 +134,20 @@ class Pairs(Task):
     def predict(self, output: Any, batch: Batch) -> torch.Tensor:
         """The best label of each pair, shape (B, 1)."""
         return output.logits.argmax(-1, keepdim=True)
+
+    def unit_logits(self, output: Any, batch: Batch, share_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Logits of each pair; plain text has none."""
+        return None if batch.spans_B2 is None else (output.logits[:, None], share_B[:, None])
+
+    def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The label of each pair."""
+        if windows.spans_W2 is None:
+            return np.empty(0, np.int32), np.empty(0, np.int32)
+        return np.concatenate(predicted_W).astype(np.int32), windows.example_W
+
+    def gold(self, examples: Iterable[Pair]) -> Iterator[str]:
+        """Every pair's label, of several the first."""
+        return (pair.labels[0] if pair.labels else NONE for pair in examples)
 
     def count(self, windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
         """Whether a pair's label is right, whether it has been given one, and how many it has."""

@@ -32,6 +32,7 @@ class QuestionAnswering(Task):
     metric = "F1"
     statistics: ClassVar[tuple[str, ...]] = ("f1", "questions")
     model_class = AutoModelForQuestionAnswering
+    outputs_are_labels = False
 
     @classmethod
     def outputs(cls, names: Iterable[str]) -> tuple[str, ...]:
@@ -104,12 +105,27 @@ class QuestionAnswering(Task):
         length = start_BL.shape[1]
         if batch.offsets_BL2 is None:
             return torch.zeros(len(start_BL), 3)
-        allowed_BL = on_device(batch.offsets_BL2[..., 0] >= 0, start_BL.device)
+        allowed_BL = _in_context(batch, start_BL.device)
         band_LL = torch.ones(length, length, dtype=torch.bool, device=start_BL.device).triu().tril(MAX_ANSWER - 1)
         allowed_BLL = allowed_BL[:, :, None] & allowed_BL[:, None, :] & band_LL
         score_BLL = (start_BL[:, :, None] + end_BL[:, None, :]).masked_fill(~allowed_BLL, -torch.inf)
         score_B, best_B = score_BLL.flatten(1).max(1)
         return torch.stack([best_B // length, best_B % length, score_B], dim=1)
+
+    def unit_logits(self, output: Any, batch: Batch, share_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Scores of each sub-word of the context as first and as last one; plain text has no questions."""
+        if batch.offsets_BL2 is None:
+            return None
+        score_B2L = torch.stack([output.start_logits, output.end_logits], dim=1)
+        allowed_BL = _in_context(batch, score_B2L.device)
+        return score_B2L.masked_fill(~allowed_BL[:, None], -torch.inf), share_B[:, None].expand(-1, 2)
+
+    def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Where each answer begins and ends: two units to a question, places in its window; the window is not told."""
+        if windows.offsets_T2 is None:
+            return np.empty(0, np.int32), np.empty(0, np.int32)
+        place_E2 = [predicted_W[window][:2] for window in _best_windows(windows, predicted_W)]
+        return np.concatenate(place_E2).astype(np.int32), np.repeat(np.arange(windows.examples, dtype=np.int32), 2)
 
     def count(self, windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
         """F1 of each question's best answer over its windows, and 1."""
@@ -117,10 +133,7 @@ class QuestionAnswering(Task):
         if windows.offsets_T2 is None:
             return counts
         counts[:, 1] = 1
-        score_W = np.asarray([score for _, _, score in predicted_W])
-        order_W = np.lexsort((-score_W, windows.example_W))  # the first window wins a tie
-        _, first_of_E = np.unique(windows.example_W[order_W], return_index=True)
-        for example, window in enumerate(order_W[first_of_E]):
+        for example, window in enumerate(_best_windows(windows, predicted_W)):
             first, last, score = predicted_W[window]
             if not np.isfinite(score):  # fine-tuning diverged: nothing is answered
                 continue
@@ -138,6 +151,19 @@ class QuestionAnswering(Task):
         """The two outputs have no names that could differ, only a number."""
         if model.config.num_labels != 2:
             raise ValueError(f"its head has {model.config.num_labels} outputs, a span's has 2")
+
+
+def _in_context(batch: Batch, device: torch.device) -> torch.Tensor:
+    assert batch.offsets_BL2 is not None
+    return on_device(batch.offsets_BL2[..., 0] >= 0, device)
+
+
+def _best_windows(windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
+    """For each question the window with the best span, shape (E,)."""
+    score_W = np.asarray([score for _, _, score in predicted_W])
+    order_W = np.lexsort((-score_W, windows.example_W))  # the first window wins a tie
+    _, first_of_E = np.unique(windows.example_W[order_W], return_index=True)
+    return order_W[first_of_E]
 
 
 def _take_in_accents(offset_L2: np.ndarray, context: str) -> None:

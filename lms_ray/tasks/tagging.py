@@ -1,6 +1,7 @@
 """Tagging: words are scored by the label of their first sub-word (paper, section 4.1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from transformers.modeling_outputs import TokenClassifierOutput
 
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.tasks.base import Task
-from lms_ray.tasks.windows import Batch, Windows
+from lms_ray.tasks.windows import Batch, Windows, on_device
 from lms_ray.tasks.words import tokenise_words
 
 
@@ -44,6 +45,23 @@ class Tagging(Task):
         """Each sub-word's best label, shape (B, L)."""
         assert output.logits is not None
         return output.logits.argmax(-1)
+
+    def unit_logits(
+        self, output: TokenClassifierOutput, batch: Batch, share_B: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of each sub-word; the first one of a word is a unit."""
+        assert output.logits is not None
+        assert batch.units_BL is not None
+        return output.logits, on_device(batch.units_BL, output.logits.device)
+
+    def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The tag of each word."""
+        example_T = np.repeat(windows.example_W, windows.lengths_W)
+        return flat(windows, predicted_W)[windows.units_T].astype(np.int32), example_T[windows.units_T]
+
+    def gold(self, examples: Iterable[TaggedSentence]) -> Iterator[str]:
+        """Every word's tag."""
+        return chain.from_iterable(sentence.tags for sentence in examples)
 
 
 def flat(windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:

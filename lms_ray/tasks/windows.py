@@ -34,6 +34,8 @@ class Windows:
     """Position of the [CLS] sub-word in each window, int32."""
     labels_T: np.ndarray | None = None
     """Label of each sub-word, int16; `IGNORE` where none is scored."""
+    units_T: np.ndarray | None = None
+    """Whether a sub-word is the first of its word, bool: the one whose label is the word's."""
     types_T: np.ndarray | None = None
     """Segment of each sub-word, int8: 0, or 1 in the second text of a pair (a question's context)."""
     offsets_T2: np.ndarray | None = None
@@ -67,6 +69,7 @@ class Batch:
     attention_mask_BL: np.ndarray
     cls_B: np.ndarray
     labels_BL: np.ndarray | None
+    units_BL: np.ndarray | None
     types_BL: np.ndarray | None
     offsets_BL2: np.ndarray | None
     spans_B2: np.ndarray | None
@@ -92,6 +95,7 @@ def pad(windows: Windows, chosen_B: np.ndarray, pad_id: int) -> Batch:
         attention_mask_BL=inside_BL.astype(np.int64),
         cls_B=windows.cls_W[chosen_B].astype(np.int64),
         labels_BL=None if windows.labels_T is None else cut(windows.labels_T, IGNORE),
+        units_BL=None if windows.units_T is None else cut(windows.units_T, 0),
         types_BL=None if windows.types_T is None else cut(windows.types_T, 0),
         offsets_BL2=None if windows.offsets_T2 is None else cut(windows.offsets_T2, -1),
         spans_B2=of_windows(windows.spans_W2),

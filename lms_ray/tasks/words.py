@@ -37,13 +37,15 @@ def tokenise_words(
     if len(examples) > len(words):
         log.info("%d of %d sentences are longer than %d sub-words and span several windows",
                  len({one for one, other in pairwise(examples) if one == other}), len(words), max_length)  # fmt: skip
+    units_T = _first_sub_words(tokens, examples)
     return Windows(
         input_ids_T=np.fromiter(chain.from_iterable(tokens["input_ids"]), np.int32),
         ends_W=np.cumsum([len(ids) for ids in tokens["input_ids"]], dtype=np.int64),
         example_W=np.asarray(examples, np.int32),
         examples=len(words),
         cls_W=cls_positions(tokens["input_ids"], tokenizer),
-        labels_T=None if labels is None else _on_first_sub_words(labels, tokens, examples),
+        labels_T=None if labels is None else _on_units(labels, units_T),
+        units_T=units_T,
     )
 
 
@@ -71,14 +73,20 @@ def without_vanishing_words(words: list[list[str]], tokenizer: PreTrainedTokeniz
     return result
 
 
-def _on_first_sub_words(labels: list[list[int]], tokens: BatchEncoding, examples: list[int]) -> np.ndarray:
-    flat: list[int] = []
-    last = (-1, -1)  # example and word of the last sub-word seen
+def _first_sub_words(tokens: BatchEncoding, examples: list[int]) -> np.ndarray:
+    """Whether a sub-word is the first of its word, also where the word crosses a window's end; shape (T,), bool."""
+    flat: list[bool] = []
+    last: tuple[int, int | None] = (-1, -1)  # example and word of the last sub-word seen
     for window, example in enumerate(examples):
         for word in tokens.word_ids(window):
-            if word is None or (example, word) == last:
-                flat.append(IGNORE)
-            else:
-                flat.append(labels[example][word])
+            is_first = word is not None and (example, word) != last
+            flat.append(is_first)
+            if is_first:
                 last = (example, word)
-    return np.asarray(flat, np.int16)
+    return np.asarray(flat, bool)
+
+
+def _on_units(labels: list[list[int]], units_T: np.ndarray) -> np.ndarray:
+    labels_T = np.full(len(units_T), IGNORE, np.int16)
+    labels_T[units_T] = list(chain.from_iterable(labels))
+    return labels_T

@@ -46,6 +46,22 @@ def read(store: Store, corpus: str) -> tuple[np.ndarray, np.ndarray]:
     return feature_H, encodings.statistics(store, ["one"], [corpus], STATISTICS)[corpus][0]
 
 
+def test_signals_and_predictions_come_back_and_text_without_units_has_none(store: Store, written: Write):
+    signals = {name: float(number) for number, name in enumerate(encodings.SIGNALS.names[1:-2])}
+    lists = {"confidences": [0.25, 0.75], "label_share": [0.5, 0.3, 0.2]}
+    of = encoded(5, seed=0)
+    seen = Encoding(of.feature_H, of.statistics_ES, {**signals, **lists}, np.asarray([2, 0, 1], np.int32))
+    written("one", {"nl-dev": encoded(5, seed=1), "de-dev": seen})
+    written("two", {"nl-dev": encoded(5, seed=2), "de-dev": seen})
+    found = encodings.signals(store, ["one", "two"], ["de-dev", "nl-dev"])
+    assert found["confidence"].shape == (2, 2)
+    assert found["confidence"][:, 0].tolist() == [signals["confidence"]] * 2
+    assert found["label_share"][1, 0].tolist() == lists["label_share"]
+    assert np.isnan(found["entropy"][:, 1]).all()
+    assert np.isnan(found["label_share"][:, 1]).all()
+    assert encodings.predictions(store, ["one", "two"], ["de-dev"])["de-dev"].tolist() == [[2, 0, 1]] * 2
+
+
 def test_features_sums_and_statistics_come_back_in_the_wanted_order(store: Store, written: Write):
     of = {
         name: {"de-dev": encoded(5, seed), "nl-dev": encoded(4, seed + 1)} for seed, name in ((0, "one"), (10, "two"))
