@@ -24,7 +24,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 
@@ -38,8 +38,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from lms_ray.choosing import convex
-from lms_ray.choosing.grid import Material, choose, fit_fast, fit_point, points
-from lms_ray.choosing.ranker import Lesson, ScoringNet, pairs, ranks, steps
+from lms_ray.choosing.grid import choose, fit_fast, fit_point, points
+from lms_ray.choosing.material import Material
+from lms_ray.choosing.ranker import Lesson, ScoringNet, epochs, pairs, ranks
 from lms_ray.choosing.split import divide
 from lms_ray.settings import languages
 from lms_ray.settings.choosing import MetaSplit, Ranker
@@ -128,7 +129,7 @@ def time_steps(train: Lesson, batch_size: int, count: int, repeats: int, setting
             "published": published_steps(
                 published, materialised(train), settings.epochs, batch_size, learning_rate, seed
             ),
-            "ours": steps(net, train, settings.epochs, batch_size, learning_rate, seed),
+            "ours": chain.from_iterable(epochs(net, [train], settings, batch_size, learning_rate, seed)),
         }
         for way, losses_of in ways.items():
             before = [float(loss) for loss in islice(losses_of, WARM_UP)]

@@ -3,7 +3,9 @@
     python -m lms_ray.ranking CONFIG [key=value ...]
 
 The paper's rankers are fitted one by one, in one Ray Train job whose workers share them; the `fast` ones all at once.
+With `ranker.transfer_from=FOLDER` none is fitted: those of another experiment score this one's candidates.
 Labels of other languages than the pivots are never read here, and a ranker is handed a `Lesson` of its own pivots only.
+(`ranker.auxiliary` adds those of other experiments: of another task, also in target languages.)
 """
 
 import socket
@@ -11,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from lms_ray import tasks
-from lms_ray.choosing.grid import Material, Point, choose, fit_fast, points, targets_by_pivots
+from lms_ray.choosing import auxiliary, transfer
+from lms_ray.choosing.grid import Point, choose, fit_fast, points, targets_by_pivots
+from lms_ray.choosing.material import Material
 from lms_ray.choosing.split import divide
 from lms_ray.cluster import fitting
 from lms_ray.data import roles
@@ -26,6 +31,7 @@ from lms_ray.settings.experiment import Experiment
 from lms_ray.store import encodings, lineage, pool, rankings
 from lms_ray.store.attempts import Machine, Use
 from lms_ray.store.files import DONE, Store
+from lms_ray.store.folder import Written
 
 
 def run(job: Job) -> None:
@@ -35,6 +41,9 @@ def run(job: Job) -> None:
     material = gather(experiment, store)
     corpora = roles.ranked_from(experiment, tasks.get(experiment.task).example)
     origin = lineage.origin(experiment, lineage.RANKING, store, material.candidates, corpora)
+    if experiment.ranker.transfer_from:
+        _transfer(experiment, store, material, origin)
+        return
     folder = f"{rankings.UNIT}/{material.digest[:12]}"
     pivot_sets = targets_by_pivots(experiment)
     grid = points(experiment.ranker, list(pivot_sets))
@@ -63,8 +72,9 @@ def gather(experiment: Experiment, store: Store) -> Material:
     except ValueError as error:
         raise RankingError(f"candidates: {error}") from None
     described_by = roles.describing(experiment, task.example)
-    feature_CGH = encodings.features(store, candidates, list(described_by.values()))
-    for candidate, feature_GH in zip(candidates, feature_CGH, strict=True):
+    source = [roles.source(experiment)] if "source" in experiment.ranker.features else []
+    feature_CNH = encodings.features(store, candidates, [*described_by.values(), *source])
+    for candidate, feature_GH in zip(candidates, feature_CNH, strict=True):
         if not np.isfinite(feature_GH).all():
             raise RankingError(f"{candidate}: its features are not finite; leave its setting out of the sweep")
     held_out = roles.held_out(experiment)
@@ -73,7 +83,6 @@ def gather(experiment: Experiment, store: Store) -> Material:
         columns = [experiment.pivots.index(pivot) for pivot in pivots]
         if not np.ptp(pivot_score_CP[part_C == "train"][:, columns], axis=0).any():
             raise RankingError(f"no two meta-train candidates differ in score on a pivot of {targets[0]}")
-    kind = experiment.ranker.language_vector
     spoken = tuple(described_by)
     return Material(
         settings=experiment.ranker,
@@ -81,10 +90,14 @@ def gather(experiment: Experiment, store: Store) -> Material:
         candidates=tuple(candidates),
         part_C=part_C,
         languages=spoken,
-        feature_CGH=feature_CGH,
-        vector_GV=None if kind == "none" else np.stack([languages.vector(code, kind) for code in spoken]),
+        feature_CGH=feature_CNH[:, : len(spoken)],
+        vector_GV=languages.vectors(spoken, experiment.ranker.language_vector),
         pivots=experiment.pivots,
         pivot_score_CP=pivot_score_CP,
+        source_CH=feature_CNH[:, -1] if source else None,
+        auxiliary=tuple(
+            auxiliary.read(folder, experiment, feature_CNH.shape[-1]) for folder in experiment.ranker.auxiliary
+        ),
     )
 
 
@@ -108,17 +121,9 @@ def _conclude(store: Store, material: Material, folder: str, grid: list[Point], 
     """Choose grid points, write the tables, and keep only the weights that were chosen."""
     records = {point: store.done(f"{folder}/{point.name}") or {} for point in grid}
     chosen = choose({point: record["kendall_tau"] for point, record in records.items()})
-    validation = [
-        {key: record[key] for key in rankings.POINT} | {"pivots": ",".join(point.pivots), "chosen": point in chosen}
-        for point, record in records.items()
-    ]
+    validation = [_row(point.pivots, record, point in chosen) for point, record in records.items()]
     scores = [store.read_unit_table(f"{folder}/{point.name}", rankings.SCORES) for point in chosen]
-    store.delete(f"{rankings.UNIT}/{DONE}")  # between the tables below it would speak of others
-    files = {
-        **rankings.write_split(store, material.candidates, material.part_C),
-        **rankings.write_validation(store, validation),
-        **rankings.write_scores(store, scores),
-    }
+    files = _write_tables(store, material, validation, scores)
     within = folder.removeprefix(f"{rankings.UNIT}/")
     for point in grid:
         unit = f"{folder}/{point.name}"
@@ -127,6 +132,35 @@ def _conclude(store: Store, material: Material, folder: str, grid: list[Point], 
         else:
             store.drop(unit, [rankings.WEIGHTS])
     store.commit(rankings.UNIT, {**origin, "chosen": [point.name for point in chosen]}, files)
+
+
+def _transfer(experiment: Experiment, store: Store, material: Material, origin: dict[str, Any]) -> None:
+    """Score every candidate for every target by another experiment's rankers, and write the tables."""
+    assert experiment.ranker.transfer_from
+    saved = transfer.read(experiment.ranker.transfer_from, experiment)
+    used, scores = dict[tuple[tuple[str, ...], int], dict[str, Any]](), []
+    for target, rankers in transfer.apply(saved, experiment.targets, material).items():
+        for one, score_C in rankers:
+            used[one.pivots, one.record["seed"]] = _row(one.pivots, one.record, chosen=True)
+            scores.append(rankings.score_rows(target, one.record["seed"], material.candidates, score_C))
+    files = _write_tables(store, material, list(used.values()), scores)
+    store.commit(rankings.UNIT, {**origin, "chosen": []}, files)
+
+
+def _row(pivots: Sequence[str], record: Mapping[str, Any], chosen: bool) -> dict[str, Any]:
+    """A row of the validation."""
+    return {key: record[key] for key in rankings.POINT} | {"pivots": ",".join(pivots), "chosen": chosen}
+
+
+def _write_tables(
+    store: Store, material: Material, validation: list[dict[str, Any]], scores: Sequence[pa.Table]
+) -> dict[str, Written]:
+    store.delete(f"{rankings.UNIT}/{DONE}")  # between these tables it would speak of others
+    return {
+        **rankings.write_split(store, material.candidates, material.part_C),
+        **rankings.write_validation(store, validation),
+        **rankings.write_scores(store, scores),
+    }
 
 
 if __name__ == "__main__":

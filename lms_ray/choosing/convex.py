@@ -6,7 +6,8 @@ The loss is that of the paper's net (P(i beats j) = sigmoid(s_i - s_j), cross-en
 over all pairs, plus an L2 penalty on W. It is convex: one solution, whatever the order of the candidates, and no seed.
 Pairs are never listed: loss, slope and curvature of a pivot are functions of its C x C differences in score.
 
-Shape suffixes: C candidates, P pivots, H feature, V language vector and its constant, R rank of those of the pivots.
+Shape suffixes: C candidates, P pivots (of all lessons), H feature (of all kinds), V language vector and its constant, R
+rank of those of the pivots.
 """
 
 import math
@@ -32,12 +33,17 @@ class Bilinear:
     weight_HV: np.ndarray
     """The last column belongs to the constant: what all languages share."""
 
+    @property
+    def width(self) -> int:
+        """Of the feature that it takes."""
+        return len(self.weight_HV)
+
     def score(self, feature_CH: np.ndarray, language_V: np.ndarray | None) -> np.ndarray:
-        """Scores of candidates for one language from their features over its text, shape (C,), float64."""
+        """Scores of candidates for one language from their features, shape (C,), float64."""
         return np.asarray(feature_CH, np.float64) @ (self.weight_HV @ _described(language_V))
 
 
-def fit(train: Lesson, strengths: Sequence[float], device: str) -> list[Bilinear]:
+def fit(train: Lesson, strengths: Sequence[float], device: str, also: Sequence[Lesson] = ()) -> list[Bilinear]:
     """Fit a ranker for each strength of the L2 penalty, each from the solution of the next stronger one.
 
     Args:
@@ -45,23 +51,29 @@ def fit(train: Lesson, strengths: Sequence[float], device: str) -> list[Bilinear
         strengths: of the penalty, on features of unit variance over candidates, divided by the root of their number,
             and language vectors of unit length.
         device: where the arithmetic runs, in float64.
+        also: lessons of other tasks, with features and language vectors of the same widths (A.4); every pair counts
+            the same.
 
     Raises:
         ValueError: no two candidates differ in score on any pivot.
     """
-    pivots = range(train.score_CP.shape[1])
-    vectors = [_described(None if train.language_PV is None else train.language_PV[pivot]) for pivot in pivots]
+    lessons = [train, *also]
+    vectors = [
+        _described(None if lesson.language_PV is None else lesson.language_PV[pivot])
+        for lesson in lessons
+        for pivot in range(lesson.score_CP.shape[1])
+    ]
     # Only the part of W that lies in the span of the pivots' vectors is told anything; the penalty keeps the rest at 0.
     left_PR, length_R, basis_RV = np.linalg.svd(np.stack(vectors), full_matrices=False)
-    feature_PCH = train.feature_CPH.swapaxes(0, 1).astype(np.float64)
-    feature_PCH -= feature_PCH.mean(axis=1, keepdims=True)
-    scale_H = np.sqrt(np.mean(feature_PCH**2, axis=(0, 1)) * feature_PCH.shape[-1])
+    feature_PCH, score_PC = _side_by_side(lessons)
+    judged = sum(lesson.score_CP.size for lesson in lessons)
+    scale_H = np.sqrt(np.sum(feature_PCH**2, axis=(0, 1)) / judged * feature_PCH.shape[-1])
     scale_H = np.maximum(scale_H, 1e-6 * scale_H.max()) if scale_H.any() else np.ones_like(scale_H)
     feature_PCH /= scale_H
     loss = _PairwiseLoss(
         torch.from_numpy(feature_PCH).to(device),
         torch.from_numpy(left_PR * length_R).to(device),
-        torch.from_numpy(train.score_CP.T.astype(np.float64)).to(device),
+        torch.from_numpy(score_PC).to(device),
     )
     weight_HR = loss.feature_PCH.new_zeros(len(scale_H), len(length_R))
     solutions = {}
@@ -71,12 +83,29 @@ def fit(train: Lesson, strengths: Sequence[float], device: str) -> list[Bilinear
     return [solutions[strength] for strength in strengths]
 
 
+def _side_by_side(lessons: Sequence[Lesson]) -> tuple[np.ndarray, np.ndarray]:
+    """Centred features and scores of all lessons' pivots; where a lesson has fewer candidates, zeros and NaN."""
+    most, width = max(len(lesson.score_CP) for lesson in lessons), lessons[0].feature_CPH.shape[-1]
+    pivots = sum(lesson.score_CP.shape[1] for lesson in lessons)
+    feature_PCH, score_PC = np.zeros((pivots, most, width)), np.full((pivots, most), np.nan)
+    first = 0
+    for lesson in lessons:
+        candidates, pivots = lesson.score_CP.shape
+        own_PCH = feature_PCH[first : first + pivots, :candidates]
+        own_PCH[:] = lesson.feature_CPH.swapaxes(0, 1)
+        own_PCH -= own_PCH.mean(axis=1, keepdims=True)
+        score_PC[first : first + pivots, :candidates] = lesson.score_CP.T
+        first += pivots
+    return feature_PCH, score_PC
+
+
 class _PairwiseLoss:
     """Mean over all pairs of candidates on all pivots, as a function of weights of shape (H, R)."""
 
     def __init__(self, feature_PCH: torch.Tensor, language_PR: torch.Tensor, score_PC: torch.Tensor):
         self.feature_PCH, self.language_PR = feature_PCH, language_PR
-        self.beats_PCC = torch.sign(score_PC[:, :, None] - score_PC[:, None, :]).to(torch.int8)
+        # A tie, as is a comparison with nobody (NaN).
+        self.beats_PCC = (score_PC[:, :, None] - score_PC[:, None, :]).sign().nan_to_num_(0).to(torch.int8)
         self.pairs = int(self.beats_PCC.count_nonzero()) / 2  # each stands there in both orders
         if not self.pairs:
             raise ValueError(NOTHING_TO_LEARN)

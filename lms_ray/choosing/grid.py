@@ -6,13 +6,12 @@ each strength of its penalty, all of them together (`fit_fast`).
 Every target needs a ranker that has not seen it: targets that are no pivots share one over all pivots, a target that
 is a pivot has its own over the others.
 
-Shape suffixes: C candidates, G languages, P pivots, H feature, V language vector.
+Shape suffix: C candidates.
 """
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from itertools import product
 from typing import Any
 
@@ -21,10 +20,12 @@ import safetensors.numpy
 import safetensors.torch
 
 from lms_ray.choosing import convex
-from lms_ray.choosing.ranker import Lesson, Ranking, fit, validate
+from lms_ray.choosing.convex import Bilinear
+from lms_ray.choosing.material import Material
+from lms_ray.choosing.ranker import Lesson, Ranking, ScoringNet, fit, validate
 from lms_ray.settings.choosing import Fit, Ranker
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.hashing import content_hash, seed_for
+from lms_ray.settings.hashing import seed_for
 
 PAPER_POINT = ("pivots", "batch_size", "learning_rate", "seed")  # what the paper's nets are seeded by
 
@@ -50,50 +51,6 @@ class Point:
         if self.fit == "fast":
             return f"{'-'.join(self.pivots)}-l2-{self.l2:g}"
         return f"{'-'.join(self.pivots)}-bs{self.batch_size}-lr{self.learning_rate:g}-seed{self.seed}"
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that ranking may see: features of every candidate, and its scores on the pivots' held-out sets."""
-
-    settings: Ranker
-    seed: int
-    candidates: tuple[str, ...]
-    part_C: np.ndarray
-    """Part of the meta split of each candidate."""
-    languages: tuple[str, ...]
-    """Pivots and targets."""
-    feature_CGH: np.ndarray
-    """Features over each language's text."""
-    vector_GV: np.ndarray | None
-    """Language vectors, None where they are left out."""
-    pivots: tuple[str, ...]
-    pivot_score_CP: np.ndarray
-    """Scores on the pivots' held-out sets."""
-
-    @property
-    def digest(self) -> str:
-        """Hash over everything that decides the rankings."""
-        arrays = (self.feature_CGH, self.pivot_score_CP, self.vector_GV)
-        return content_hash(
-            [None if array is None else sha256(np.ascontiguousarray(array).data).hexdigest() for array in arrays],
-            self.settings.model_dump(exclude={"resources"}),
-            self.seed,
-            self.candidates,
-            self.part_C.tolist(),
-            self.languages,
-            self.pivots,
-        )
-
-    def lesson(self, pivots: tuple[str, ...], part: str) -> Lesson:
-        """The candidates of one part of the meta split on some pivots."""
-        columns = [self.languages.index(pivot) for pivot in pivots]
-        everything = Lesson(
-            self.feature_CGH[:, columns],
-            self.pivot_score_CP[:, [self.pivots.index(pivot) for pivot in pivots]],
-            None if self.vector_GV is None else self.vector_GV[columns],
-        )
-        return everything.of(np.flatnonzero(self.part_C == part))
 
 
 @dataclass(frozen=True)
@@ -134,7 +91,8 @@ def fit_point(point: Point, targets: Sequence[str], material: Material, device: 
     started = time.monotonic()
     seed = seed_for(material.seed, "ranker", {key: getattr(point, key) for key in PAPER_POINT})
     train, dev = material.lesson(point.pivots, "train"), material.lesson(point.pivots, "dev")
-    net = fit(train, material.settings, point.batch_size, point.learning_rate, seed, device)
+    others = material.other_lessons(point.pivots)
+    net = fit(train, dev, material.settings, point.batch_size, point.learning_rate, seed, device, others)
     weights = safetensors.torch.save(net.state_dict())
     return _fitted(point, net, weights, targets, dev, material, started)
 
@@ -148,11 +106,26 @@ def fit_fast(
         started = time.monotonic()
         train, dev = material.lesson(pivots, "train"), material.lesson(pivots, "dev")
         grid = points(material.settings, [pivots])
-        for point, ranker in zip(grid, convex.fit(train, material.settings.l2, device), strict=True):
+        rankers = convex.fit(train, material.settings.l2, device, material.other_lessons(pivots))
+        for point, ranker in zip(grid, rankers, strict=True):
             weights = safetensors.numpy.save({"weight": ranker.weight_HV})
             fitted[point] = _fitted(point, ranker, weights, targets, dev, material, started)
             started = time.monotonic()  # the first one's seconds hold those of the fits, which are one piece of work
     return fitted
+
+
+def load(fit: Fit, weights: bytes) -> Ranking:
+    """A ranker from the weights that were kept of it."""
+    if fit == "fast":
+        return Bilinear(safetensors.numpy.load(weights)["weight"])
+    return ScoringNet.of(safetensors.torch.load(weights))
+
+
+def scores(ranker: Ranking, pivots: Sequence[str], targets: Sequence[str], material: Material) -> dict[str, np.ndarray]:
+    """A ranker's scores of every candidate, shape (C,), by target; `pivots` are those that taught it."""
+    return {
+        target: ranker.score(material.features([target], pivots)[:, 0], material.vector(target)) for target in targets
+    }
 
 
 def choose(kendall_tau: Mapping[Point, float]) -> list[Point]:
@@ -175,11 +148,6 @@ def _fitted(
     material: Material,
     started: float,
 ) -> Fitted:
-    tau = validate(ranker, dev)
-    scores = {}
-    for target in targets:
-        column = material.languages.index(target)
-        vector_V = None if material.vector_GV is None else material.vector_GV[column]
-        scores[target] = ranker.score(material.feature_CGH[:, column], vector_V)
+    tau, of_target = validate(ranker, dev), scores(ranker, point.pivots, targets, material)
     record = {"fit": point.fit, **asdict(point), "kendall_tau": tau, "seconds": time.monotonic() - started}
-    return Fitted(record, scores, weights)
+    return Fitted(record, of_target, weights)

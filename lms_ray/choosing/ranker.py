@@ -1,20 +1,21 @@
 """The pairwise ranker (paper, section 3): which of two candidates is better in a language.
 
-Shape suffixes: C candidates, P pivots, N pairs, B pairs of a batch, H feature, V language vector.
+Shape suffixes: C candidates, P pivots, L pivots of all lessons, N pairs, B pairs of a batch, R candidates on pivots,
+U those in a batch, H hidden, K kinds of features, D feature (K x H), V language vector.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from scipy.stats import kendalltau, rankdata
 from torch import nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from lms_ray.settings.choosing import Ranker
+from lms_ray.settings.choosing import Ranker, Ties
 
 NOTHING_TO_LEARN = "no two meta-train candidates differ in score on any pivot: there is nothing to learn"
 
@@ -22,7 +23,12 @@ NOTHING_TO_LEARN = "no two meta-train candidates differ in score on any pivot: t
 class Ranking(Protocol):
     """A fitted ranker of either kind."""
 
-    def score(self, feature_CH: np.ndarray, language_V: np.ndarray | None) -> np.ndarray:
+    @property
+    def width(self) -> int:
+        """Of the feature that it takes."""
+        ...
+
+    def score(self, feature_CD: np.ndarray, language_V: np.ndarray | None) -> np.ndarray:
         """Scores of candidates for one language from their features over its text, shape (C,), float64."""
         ...
 
@@ -31,49 +37,68 @@ class ScoringNet(nn.Module):
     """Compatibility of a candidate with a language: two branches and a bilinear product without bias.
 
     Args:
-        feature: width H of the candidate's feature.
+        feature: width H of one kind of the candidate's features.
         language: width V of the language vector; None leaves the language branch out, and a linear layer takes the
             place of the product.
         hidden: width of both branches.
+        kinds: how many kinds of features are fused, for each dimension by a softmax of learned weights (section 4.4).
     """
 
-    def __init__(self, feature: int, language: int | None, hidden: int):
+    def __init__(self, feature: int, language: int | None, hidden: int, kinds: int = 1):
         super().__init__()
+        self.width = kinds * feature
+        self.fusion_KH = nn.Parameter(torch.zeros(kinds, feature)) if kinds > 1 else None  # at first all alike
         self.model_branch = _branch(feature, hidden)
         self.language_branch = _branch(language, hidden) if language else None
         self.product = nn.Parameter(torch.empty(hidden, hidden if language else 1))
         nn.init.xavier_normal_(self.product)
 
+    @classmethod
+    def of(cls, state: Mapping[str, torch.Tensor]) -> Self:
+        """The net with these weights."""
+        fusion_KH, of_language = state.get("fusion_KH"), state.get("language_branch.0.weight")
+        net = cls(
+            feature=state["model_branch.0.weight"].shape[1],
+            language=None if of_language is None else of_language.shape[1],
+            hidden=len(state["product"]),
+            kinds=1 if fusion_KH is None else len(fusion_KH),
+        )
+        net.load_state_dict(state)
+        return net.eval()
+
     def forward(
-        self, feature_NH: torch.Tensor, language_PV: torch.Tensor | None, pivot_N: torch.Tensor
+        self, feature_ND: torch.Tensor, language_LV: torch.Tensor | None, language_N: torch.Tensor
     ) -> torch.Tensor:
         """Scores, shape (N,); only their differences within one language mean something.
 
         Args:
-            feature_NH: of candidates, each over the text of its language.
-            language_PV: the few languages in question.
-            pivot_N: which of them.
+            feature_ND: of candidates, as they are described for their language.
+            language_LV: the few languages in question.
+            language_N: which of them.
         """
-        described_PD = self.language_branch(language_PV) if self.language_branch else self.product.new_ones(1, 1)
-        direction_PD = _Linear.apply(described_PD, self.product, None)  # of the few languages, not of every candidate
-        score_NP = self.model_branch(feature_NH) @ direction_PD.T
-        return score_NP.gather(1, pivot_N[:, None]).squeeze(1) if self.language_branch else score_NP.squeeze(1)
+        feature_NH = feature_ND
+        if self.fusion_KH is not None:
+            feature_NH = (feature_ND.unflatten(1, self.fusion_KH.shape) * self.fusion_KH.softmax(0)).sum(1)
+        described_LE = self.language_branch(language_LV) if self.language_branch else self.product.new_ones(1, 1)
+        direction_LE = F.linear(described_LE, self.product)  # of the few languages, not of every candidate
+        score_NL = self.model_branch(feature_NH) @ direction_LE.T
+        return score_NL.gather(1, language_N[:, None]).squeeze(1) if self.language_branch else score_NL.squeeze(1)
 
     @torch.inference_mode()
-    def score(self, feature_CH: np.ndarray, language_V: np.ndarray | None) -> np.ndarray:
-        """Scores of candidates for one language from their features over its text, shape (C,), float64."""
+    def score(self, feature_CD: np.ndarray, language_V: np.ndarray | None) -> np.ndarray:
+        """Scores of candidates for one language from their features, shape (C,), float64."""
         device = str(self.product.device)
         language_1V = None if language_V is None else _tensor(language_V, device)[None]
-        first_C = torch.zeros(len(feature_CH), dtype=torch.long, device=device)
-        return self(_tensor(feature_CH, device), language_1V, first_C).double().cpu().numpy()
+        first_C = torch.zeros(len(feature_CD), dtype=torch.long, device=device)
+        return self(_tensor(feature_CD, device), language_1V, first_C).double().cpu().numpy()
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a ranker may learn from: candidates on pivots. It has no place for a target's labels."""
+    """What a ranker may learn from: candidates on pivots. It has no place for labels of the task in a target."""
 
     feature_CPH: np.ndarray
-    """Each candidate's feature over each pivot's own text."""
+    """Each candidate's feature on each pivot; of several kinds, one after the other."""
     score_CP: np.ndarray
     """Each candidate's score on each pivot's dev set."""
     language_PV: np.ndarray | None
@@ -84,50 +109,88 @@ class Lesson:
         return Lesson(self.feature_CPH[candidates], self.score_CP[candidates], self.language_PV)
 
 
-def fit(train: Lesson, settings: Ranker, batch_size: int, learning_rate: float, seed: int, device: str) -> ScoringNet:
+def fit(
+    train: Lesson,
+    dev: Lesson,
+    settings: Ranker,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    device: str,
+    also: Sequence[Lesson] = (),
+) -> ScoringNet:
     """Fit the paper's net on all pairs of candidates on all pivots.
 
-    P(i beats j) = sigmoid(s_i - s_j), cross-entropy, Adam; pairs with equal scores carry no label and are left out.
-    A pair is drawn in one order only: the other order has the same loss.
+    P(i beats j) = sigmoid(s_i - s_j), cross-entropy, Adam. A pair is drawn in one order only: the other order has the
+    same loss.
+
+    Args:
+        train: meta-train candidates.
+        dev: meta-dev candidates, from which the best epoch is known where that is asked for.
+        settings: epochs, width, ties, and which epoch's net is taken.
+        batch_size: pairs in each step.
+        learning_rate: of Adam.
+        seed: of weights and order.
+        device: where the arithmetic runs.
+        also: lessons of other tasks, with features and language vectors of the same widths (A.4).
 
     Raises:
         ValueError: no two candidates differ in score on any pivot.
     """
     torch.manual_seed(seed)
-    feature, language = train.feature_CPH.shape[-1], None if train.language_PV is None else train.language_PV.shape[-1]
-    net = ScoringNet(feature, language, settings.hidden).to(device)
-    for _ in steps(net, train, settings.epochs, batch_size, learning_rate, seed):
-        pass
+    language = None if train.language_PV is None else train.language_PV.shape[-1]
+    kinds = len(settings.features)
+    net = ScoringNet(train.feature_CPH.shape[-1] // kinds, language, settings.hidden, kinds).to(device)
+    highest, best = -math.inf, None
+    for epoch in epochs(net, [train, *also], settings, batch_size, learning_rate, seed):
+        for _ in epoch:
+            pass
+        if settings.checkpoint == "best" and (tau := validate(net, dev)) > highest:
+            highest, best = tau, {name: weight.clone() for name, weight in net.state_dict().items()}
+    if best:
+        net.load_state_dict(best)
     return net.eval()
 
 
-def steps(
-    net: ScoringNet, train: Lesson, epochs: int, batch_size: int, learning_rate: float, seed: int
-) -> Iterator[torch.Tensor]:
-    """Train a net, and give each mini-batch's loss before its step.
+def epochs(
+    net: ScoringNet, lessons: Sequence[Lesson], settings: Ranker, batch_size: int, learning_rate: float, seed: int
+) -> Iterator[Iterator[torch.Tensor]]:
+    """Train a net: each epoch trains as it is iterated, and gives each mini-batch's loss before its step.
 
     Raises:
-        ValueError: no two candidates differ in score on any pivot.
+        ValueError: a lesson has no two candidates that differ in score on any pivot.
     """
-    first_N, second_N, pivot_N, wins_N = pairs(train.score_CP)
-    device, pivots = str(net.product.device), train.score_CP.shape[1]
-    row_N2 = torch.from_numpy(np.stack([first_N, second_N], axis=1) * pivots + pivot_N[:, None])
-    label_N = torch.from_numpy(wins_N)
-    feature_RH = _tensor(train.feature_CPH, device).flatten(0, 1)
-    language_PV = None if train.language_PV is None else _tensor(train.language_PV, device)
+    device = str(net.product.device)
+    rows, languages, labels = [], [], []
+    row, language = 0, 0  # where the next lesson's begin
+    for lesson in lessons:
+        candidates, pivots = lesson.score_CP.shape
+        first_N, second_N, pivot_N, wins_N = pairs(lesson.score_CP, settings.ties)
+        rows.append(row + pivots * np.stack([first_N, second_N], axis=1) + pivot_N[:, None])
+        languages.append(language + np.tile(np.arange(pivots), candidates))
+        labels.append(wins_N)
+        row, language = row + candidates * pivots, language + pivots
+    row_N2, label_N = (torch.from_numpy(np.concatenate(parts)) for parts in (rows, labels))
+    language_R = torch.from_numpy(np.concatenate(languages)).to(device)
+    feature_RD = torch.cat([_tensor(lesson.feature_CPH, device).flatten(0, 1) for lesson in lessons])
+    vectors = [_tensor(lesson.language_PV, device) for lesson in lessons if lesson.language_PV is not None]
+    language_LV = torch.cat(vectors) if vectors else None
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate, fused=True)
-    for parameter in net.parameters():
-        parameter.grad = torch.zeros_like(parameter)  # where `_Linear` writes, at every step anew
-    for _ in range(epochs):
+
+    def epoch() -> Iterator[torch.Tensor]:
         for chosen_B in torch.from_numpy(rng.permutation(len(row_N2))).split(batch_size):
             row_U, place_B2 = torch.unique(row_N2[chosen_B], return_inverse=True)  # each candidate on a pivot once
             row_U, place_B2, label_B = (part.to(device) for part in (row_U, place_B2, label_N[chosen_B]))
-            score_B2 = net(feature_RH[row_U], language_PV, row_U % pivots)[place_B2]
+            score_B2 = net(feature_RD[row_U], language_LV, language_R[row_U])[place_B2]
             loss = F.binary_cross_entropy_with_logits(score_B2[:, 0] - score_B2[:, 1], label_B)
+            optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             yield loss.detach()
+
+    for _ in range(settings.epochs):
+        yield epoch()
 
 
 def validate(ranker: Ranking, dev: Lesson) -> float:
@@ -148,50 +211,25 @@ def ranks(score_C: np.ndarray) -> np.ndarray:
     return rankdata(-score_C, method="average", axis=-1)
 
 
-def pairs(score_CP: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """First, second, pivot and label (1 where the first is better) of all pairs without a tie.
+def pairs(score_CP: np.ndarray, ties: Ties = "skip") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """First, second, pivot and label (1 where the first is better, 0 where the second is) of all pairs.
+
+    Pairs of equal score are left out, or have the label 1/2 where ties count `half`.
 
     Raises:
-        ValueError: there is none.
+        ValueError: all scores of a pivot are equal, on every pivot.
     """
     first_N, second_N = np.triu_indices(len(score_CP), k=1)
     difference_NP = score_CP[first_N] - score_CP[second_N]
-    row, pivot = np.nonzero(difference_NP)
-    if not len(row):
+    if not difference_NP.any():
         raise ValueError(NOTHING_TO_LEARN)
-    return first_N[row], second_N[row], pivot, (difference_NP[row, pivot] > 0).astype(np.float32)
-
-
-class _Linear(torch.autograd.Function):
-    """A linear layer that writes its weights' gradients over those of the last step.
-
-    Autograd would allocate all of them anew: 16 MB at every step of the paper's net, whose page faults take longer than
-    its arithmetic. Holds for a layer that is used once in a step.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, input_NI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
-        ctx.save_for_backward(input_NI)
-        ctx.weight, ctx.bias = weight_OI, bias_O  # the parameters themselves, for their `grad`
-        return F.linear(input_NI, weight_OI, bias_O)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope_NO: torch.Tensor) -> tuple[torch.Tensor | None, None, None]:
-        (input_NI,) = ctx.saved_tensors
-        torch.mm(slope_NO.T, input_NI, out=ctx.weight.grad)
-        if ctx.bias is not None:
-            torch.sum(slope_NO, 0, out=ctx.bias.grad)
-        return slope_NO @ ctx.weight if ctx.needs_input_grad[0] else None, None, None
-
-
-class _Layer(nn.Linear):
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return _Linear.apply(input, self.weight, self.bias)
+    row, pivot = np.nonzero(difference_NP if ties == "skip" else np.ones_like(difference_NP))
+    label_N = (np.sign(difference_NP[row, pivot]).astype(np.float32) + 1) / 2
+    return first_N[row], second_N[row], pivot, label_N
 
 
 def _branch(width: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(_Layer(width, hidden), nn.ReLU(), _Layer(hidden, hidden), nn.ReLU())
+    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
 
 
 def _tensor(array: np.ndarray, device: str) -> torch.Tensor:

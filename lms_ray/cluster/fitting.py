@@ -14,7 +14,8 @@ import ray
 import ray.train
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from lms_ray.choosing.grid import Fitted, Material, Point, fit_point
+from lms_ray.choosing.grid import Fitted, Point, fit_point
+from lms_ray.choosing.material import Material
 from lms_ray.cluster.resources import is_local, making_room, set_up, workers_for
 from lms_ray.pages.progress import Progress
 from lms_ray.settings.errors import StorageError

@@ -51,6 +51,11 @@ def seen_split(experiment: Experiment, language: str) -> str:
     return experiment.pivot_split if language in experiment.pivots else "dev"
 
 
+def source(experiment: Experiment) -> str:
+    """Name of the source's corpus that may describe candidates: its dev set, which every candidate encodes."""
+    return f"{experiment.source}-dev"
+
+
 def described_by(experiment: Experiment, example: type, language: str) -> str:
     """Name of the corpus over which a candidate's feature in a language is taken."""
     has_text = language in unlabelled(experiment, example)
@@ -65,7 +70,10 @@ def describing(experiment: Experiment, example: type) -> dict[str, str]:
 
 def ranked_from(experiment: Experiment, example: type) -> list[str]:
     """All corpora that the rankings are made from."""
-    return list(dict.fromkeys([*describing(experiment, example).values(), *held_out(experiment)]))
+    described = [*describing(experiment, example).values()]
+    if "source" in experiment.ranker.features:
+        described.append(source(experiment))
+    return list(dict.fromkeys([*described, *held_out(experiment)]))
 
 
 def picked_from(experiment: Experiment, example: type) -> list[str]:

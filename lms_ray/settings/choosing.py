@@ -6,10 +6,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lms_ray.settings import languages
-from lms_ray.settings.base import Model, PositiveFloat, PositiveInt, Several, each_once
+from lms_ray.settings.base import Model, PathOrUri, PositiveFloat, PositiveInt, Several, each_once
 from lms_ray.settings.resources import Resources
+from lms_ray.settings.uris import without_credentials
 
 Fit = Literal["paper", "fast"]
+Feature = Literal["source", "pivot", "target"]
+Ties = Literal["skip", "half"]
+Checkpoint = Literal["last", "best"]
 
 
 class MetaSplit(Model):
@@ -54,8 +58,23 @@ class Ranker(Model):
     fit: Fit = "paper"
     """`paper`: the paper's net, trained on mini-batches of pairs. `fast`: the same loss over all pairs at once, with a
     score that is linear in its weights; a whole grid takes less than a second, and it has neither seeds nor epochs."""
+    features: Several[Feature] = ("target",)
+    """The text over which a candidate's mean [CLS] vector describes it (paper, Table 5). `target`: that of the language
+    that is ranked. `source`: the source's dev set, the same for every language. `pivot`: the mean over the ranker's
+    pivots, the same for every language. Several are fused: `paper` sums them, for each dimension by weights that are
+    learned with the net (a softmax, as in published code); `fast` takes them side by side under one penalty, which
+    keeps it convex and gives every kind weights of its own in place of shared ones."""
     language_vector: languages.VectorKind = "learned"
     """Which lang2vec vector describes a language; `none` leaves the language branch out (and with it Pivot-Dev)."""
+    auxiliary: Several[PathOrUri] = ()
+    """Folders of experiments on other tasks, encoded by candidates of the same encoder, that teach the ranker too
+    (paper, A.4): their candidates' order in each language of this experiment that they know, pivots and targets, with
+    the task joined to the language vector. So labels of another task in a target language are used; those of this task
+    stay unseen, and an experiment on this same task is refused."""
+    transfer_from: PathOrUri | None = None
+    """Folder of an experiment whose rankers score the candidates of this one, in place of fitting any (paper, Table 4):
+    for each target the ranker of the most pivots that do not hold it. `fit`, `features` and `language_vector` must be
+    that experiment's; the keys that say how a ranker is fitted have no effect."""
     hidden: PositiveInt = 1024
     """`paper`: width of both branches."""
     batch_size: Several[PositiveInt] = (16, 32, 64, 128)
@@ -64,6 +83,10 @@ class Ranker(Model):
     """`paper`: Adam's learning rate, the grid's second axis."""
     epochs: PositiveInt = 3
     """`paper`: passes over all pairs."""
+    ties: Ties = "skip"
+    """`paper`: what two candidates of equal score teach: nothing, or that either wins as often (`half`)."""
+    checkpoint: Checkpoint = "last"
+    """`paper`: the net after the last epoch, or after that of the highest Kendall's tau on meta-dev (`best`)."""
     seeds: PositiveInt = 1
     """`paper`: rankers fitted at each grid point; above 1, candidates are ordered by their mean rank over the seeds."""
     l2: Several[PositiveFloat] = (10.0, 1.0, 0.1, 0.01, 0.001)
@@ -79,9 +102,19 @@ class Ranker(Model):
     @property
     def grid_points(self) -> int:
         """How many rankers are fitted for each set of pivots."""
+        if self.transfer_from:
+            return 0
         return prod(len(getattr(self, axis)) for axis in self.axes) * (1 if self.fit == "fast" else self.seeds)
 
-    _lists = field_validator("learning_rate", "batch_size", "l2")(each_once)
+    _lists = field_validator("features", "learning_rate", "batch_size", "l2")(each_once)
+
+    @model_validator(mode="after")
+    def _taught_by_somebody(self) -> Self:
+        if len(set(self.auxiliary)) < len(self.auxiliary):
+            raise ValueError(f"auxiliary names a folder twice: {', '.join(map(without_credentials, self.auxiliary))}")
+        if self.auxiliary and self.transfer_from:
+            raise ValueError("transfer_from fits no ranker that auxiliary could teach; accepted is one of the two")
+        return self
 
 
 class Selection(Model):

@@ -6,7 +6,7 @@ A language has one code: ISO 639-1, or 639-3 where it has no two-letter code.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import combinations
@@ -132,6 +132,15 @@ def vector(code: str, kind: VectorKind) -> np.ndarray:
         raise MissingVectorError(f"{code} ({iso}): lang2vec has no syntax_knn vector")
     syntax = [column for column, name in enumerate(names) if name.startswith("S_")]
     return predictions_LF[rows[iso], syntax].astype(np.float64)
+
+
+def vectors(codes: Sequence[str], kind: VectorKind) -> np.ndarray | None:
+    """Vectors of several languages, shape (languages, width), or None where none are asked for.
+
+    Raises:
+        MissingVectorError: one has none.
+    """
+    return None if kind == "none" else np.stack([vector(code, kind) for code in codes])
 
 
 def syntax(code: str) -> dict[str, float]:

@@ -68,7 +68,7 @@ def _on_its_preset(values: dict[str, Any], folder: Path, above: tuple[Path, ...]
         return values
     missing = f"preset: found {shown(name)}; accepted are {', '.join(presets())}, or a file beside this one"
     if name in presets():
-        return _merge(_read_mapping(PRESETS / f"{name}.yaml", missing), values)
+        return _merge(_on_its_preset(_read_mapping(PRESETS / f"{name}.yaml", missing), PRESETS), values)
     if not isinstance(name, str) or "\0" in name:
         raise ConfigError(missing)
     path = Path(os.path.realpath(folder / expanded(name)))

@@ -1,13 +1,18 @@
 """Which experiment a folder holds: one folder, one experiment, of one version of the tables."""
 
+import logging
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic import ValidationError
+
 from lms_ray.settings import plain_yaml
-from lms_ray.settings.errors import BrokenError, ConfigError
+from lms_ray.settings.errors import BrokenError, ConfigError, MissingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import lineage
 from lms_ray.store.files import Store
+
+log = logging.getLogger(__name__)
 
 CONFIGURATION = "experiment.yaml"
 PROVENANCE = "provenance.json"
@@ -31,6 +36,36 @@ def read(store: Store) -> dict[str, Any]:
             f"{store.where(CONFIGURATION)}: broken; it is no configuration; delete it and run the same command again"
         )
     return values
+
+
+def experiment(store: Store) -> Experiment:
+    """The experiment that is in a folder.
+
+    Raises:
+        MissingError: there is none.
+        BrokenError: its configuration is not one of this version.
+    """
+    if not store.exists(CONFIGURATION):
+        raise MissingError(
+            f"{store.key}: found no {CONFIGURATION} in {store.where()}; accepted is an experiment's folder"
+        )
+    try:
+        return Experiment.model_validate(read(store))
+    except ValidationError:
+        raise BrokenError(f"{store.where(CONFIGURATION)}: broken; it is no experiment of this version") from None
+
+
+def warn_of_another_encoder(store: Store, experiment: Experiment) -> None:
+    """Say where another experiment names another encoder than this one: the two features may have nothing in common.
+
+    Two names may be of one encoder, so nobody is refused.
+    """
+    there = read(store).get("encoder")
+    if there != experiment.encoder:
+        log.warning(
+            "%s: its candidates are of the encoder %s, this experiment's of %s; unless these are the same, a ranker of "
+            "the ones says nothing about the others", store.where(), there, experiment.encoder,
+        )  # fmt: skip
 
 
 def require_same(experiment: Experiment, store: Store) -> None:

@@ -23,6 +23,8 @@ SELECTION = (*RANKING, "selection")
 """Settings that decide the picks."""
 PLACES = ("resources", "batch_tokens", "max_failures", "save_every", "keep_weights", "root", "text", "path")
 """Keys that say where and how something runs or lies, or how long it is kept, whatever they are in."""
+RANKERS = "rankers"
+"""The unit of the rankings, whose tables are in `rankings`."""
 IDENTITY = ("task", "source", "encoder", "seed")
 """Settings that may not change within one folder: another value is another experiment."""
 
@@ -83,13 +85,23 @@ def origin(
     experiment: Experiment, keys: Iterable[str], store: Store, candidates: Sequence[str], corpora: Iterable[str]
 ) -> dict[str, Any]:
     """What a stage records beside its result: the settings that decide it, and a hash of its input."""
-    return {"settings": settings(experiment, keys), "input": input_of(store, candidates, corpora)}
+    return {"settings": settings(experiment, keys), "input": input_of(experiment, store, candidates, corpora)}
 
 
-def input_of(store: Store, candidates: Sequence[str], corpora: Iterable[str]) -> str:
-    """Hash of what a result is made from: the candidates, and the corpora that they encoded."""
+def input_of(experiment: Experiment, store: Store, candidates: Sequence[str], corpora: Iterable[str]) -> str:
+    """Hash of what a result is made from.
+
+    The candidates, the corpora that they encoded, and the same of experiments that teach the ranker, or the rankers of
+    the one from which they are taken.
+    """
     digests = encodings.digests(store)
-    return content_hash(list(candidates), {name: digests.get(name) for name in corpora})
+    others = [Store(folder, "ranker.auxiliary") for folder in experiment.ranker.auxiliary]
+    taught = [(pool.candidates(other), encodings.digests(other)) for other in others]
+    rankers = {}
+    if folder := experiment.ranker.transfer_from:
+        files = Store(folder, "ranker.transfer_from").files_of(RANKERS)
+        rankers = {name: written.sha256 for name, written in files.items()}
+    return content_hash(list(candidates), {name: digests.get(name) for name in corpora}, taught, rankers)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Settings:

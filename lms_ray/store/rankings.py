@@ -19,7 +19,7 @@ from lms_ray.store import lineage
 from lms_ray.store.files import Store
 from lms_ray.store.folder import Written
 
-UNIT = "rankers"
+UNIT = lineage.RANKERS
 SPLIT, VALIDATION, SCORES, WEIGHTS = "split.parquet", "validation.parquet", "scores.parquet", "weights.safetensors"
 
 POINT = ("fit", "batch_size", "learning_rate", "l2", "seed", "kendall_tau", "seconds")
@@ -36,10 +36,35 @@ def require(store: Store, origin: Mapping[str, Any]) -> None:
     Raises:
         MissingError: there are none, or they were made for other settings or from other input.
     """
-    record = store.done(UNIT)
-    if record is None:
-        raise MissingError(f"{store.where(UNIT)}: not there yet; run `python -m lms_ray.ranking` first")
-    lineage.require_same("rankings", record, origin, "ranking")
+    lineage.require_same("rankings", _record(store), origin, "ranking")
+
+
+def settings(store: Store) -> dict[str, Any]:
+    """The settings by which the rankings of a folder were made, see `lineage.settings`.
+
+    Raises:
+        MissingError: there are none.
+    """
+    return _record(store)["settings"]
+
+
+def read_kept(store: Store) -> list[tuple[dict[str, Any], bytes]]:
+    """Record and weights of every chosen ranker.
+
+    Raises:
+        MissingError: none were fitted in this folder.
+        BrokenError: a file is not what was committed.
+    """
+    _record(store)
+    kept = []
+    for name in store.files_of(UNIT):
+        point, _, file = f"{UNIT}/{name}".rpartition("/")
+        if file == WEIGHTS:
+            with store.as_local(point) as folder:
+                kept.append((store.done(point) or {}, (folder / WEIGHTS).read_bytes()))
+    if not kept:
+        raise MissingError(f"{store.where(UNIT)}: the rankers were not fitted there but taken from another experiment")
+    return kept
 
 
 def write_split(store: Store, candidates: Sequence[str], part_C: np.ndarray) -> dict[str, Written]:
@@ -82,6 +107,13 @@ def read_scores(store: Store, candidates: Sequence[str]) -> dict[str, np.ndarray
         target: rows.pivot(index="seed", columns="candidate", values="score")[list(candidates)].to_numpy()
         for target, rows in table.groupby("target")
     }
+
+
+def _record(store: Store) -> dict[str, Any]:
+    record = store.done(UNIT)
+    if record is None:
+        raise MissingError(f"{store.where(UNIT)}: not there yet; run `python -m lms_ray.ranking` first")
+    return record
 
 
 def _write(store: Store, name: str, table: pa.Table) -> dict[str, Written]:

@@ -300,12 +300,10 @@ def _pool(found: _Found) -> list[str] | None:
 
 def _experiment(store: Store) -> Experiment | None:
     try:
-        return Experiment.model_validate(identity.read(store))
+        return identity.experiment(store)
     except BrokenError as error:
         log.warning("%s", error)
-    except ValidationError:
-        log.warning("%s: broken; it is no experiment of this version", store.where(identity.CONFIGURATION))
-    return None
+        return None
 
 
 def _is_of(experiment: Experiment | None, origin: Mapping[str, Any], keys: Sequence[str]) -> bool:

@@ -2,13 +2,14 @@
 
 import importlib.util
 import json
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from lms_ray.choosing.ranker import ScoringNet, steps
+from lms_ray.choosing.ranker import ScoringNet, epochs
 from lms_ray.settings.choosing import Ranker
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "ranker.py"
@@ -31,7 +32,7 @@ def test_every_step_has_the_loss_of_published_code(benchmark, batch_size: int):
     torch.manual_seed(0)
     net, published = ScoringNet(64, 512, 32), benchmark.PublishedNet(64, 512, 32)
     published.load_state_dict(net.state_dict())
-    ours = [float(loss) for loss in steps(net, train, 2, batch_size, 1e-3, 7)]
+    ours = [float(loss) for loss in chain.from_iterable(epochs(net, [train], SMALL, batch_size, 1e-3, 7))]
     theirs = [
         float(loss)
         for loss in benchmark.published_steps(published, benchmark.materialised(train), 2, batch_size, 1e-3, 7)

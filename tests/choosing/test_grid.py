@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from lms_ray.choosing.grid import Material, Point, choose, fit_fast, fit_point, points
+from lms_ray.choosing.grid import Point, choose, fit_fast, fit_point, points
+from lms_ray.choosing.material import Material
 from lms_ray.choosing.split import divide
 from lms_ray.settings.choosing import MetaSplit, Ranker
 from lms_ray.store import rankings

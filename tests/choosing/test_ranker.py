@@ -22,8 +22,8 @@ def planted(with_language: bool = True) -> Lesson:
     return Lesson(feature_CPH, score_CP, rng.normal(size=(P, V)) if with_language else None)
 
 
-def taught(lesson: Lesson, settings: Ranker = SETTINGS, seed: int = 0):
-    return fit(lesson, settings, batch_size=32, learning_rate=1e-3, seed=seed, device="cpu")
+def taught(lesson: Lesson, settings: Ranker = SETTINGS, seed: int = 0, dev: Lesson | None = None):
+    return fit(lesson, dev or lesson, settings, batch_size=32, learning_rate=1e-3, seed=seed, device="cpu")
 
 
 def weights(net) -> list[torch.Tensor]:

@@ -302,7 +302,7 @@ def test_a_preset_may_be_a_file_with_a_preset_of_its_own(written, tmp_path: Path
 def test_a_preset_that_cannot_be_read_is_refused(written, text: str, named: str):
     with pytest.raises(ConfigError) as refused:
         load(written(text))
-    message = f"preset: found {named}; accepted are paper, quickstart, or a file beside this one"
+    message = f"preset: found {named}; accepted are paper, quickstart, released-code, or a file beside this one"
     assert str(refused.value) == message
 
 
