@@ -18,8 +18,11 @@ import torch
 
 from lms_ray import tasks
 from lms_ray.choosing import auxiliary, transfer
+from lms_ray.choosing.evidence import Known
 from lms_ray.choosing.grid import Point, choose, fit_fast, points, targets_by_pivots
 from lms_ray.choosing.material import Material
+from lms_ray.choosing.redrawn import redraw
+from lms_ray.choosing.signals import Observed
 from lms_ray.choosing.split import divide
 from lms_ray.cluster import fitting
 from lms_ray.data import roles
@@ -28,7 +31,7 @@ from lms_ray.pages.progress import Progress
 from lms_ray.settings import languages
 from lms_ray.settings.errors import RankingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import encodings, lineage, pool, rankings
+from lms_ray.store import encodings, lineage, pool, rankings, redrawn
 from lms_ray.store.attempts import Machine, Use
 from lms_ray.store.files import DONE, Store
 from lms_ray.store.folder import Written
@@ -41,6 +44,8 @@ def run(job: Job) -> None:
     material = gather(experiment, store)
     corpora = roles.ranked_from(experiment, tasks.get(experiment.task).example)
     origin = lineage.origin(experiment, lineage.RANKING, store, material.candidates, corpora)
+    if store.done(redrawn.unit(origin)) is None:
+        _redraw(experiment, store, material, origin)
     if experiment.ranker.transfer_from:
         _transfer(experiment, store, material, origin)
         return
@@ -97,6 +102,54 @@ def gather(experiment: Experiment, store: Store) -> Material:
         source_CH=feature_CNH[:, -1] if source else None,
         auxiliary=tuple(
             auxiliary.read(folder, experiment, feature_CNH.shape[-1]) for folder in experiment.ranker.auxiliary
+        ),
+    )
+
+
+def _redraw(experiment: Experiment, store: Store, material: Material, origin: dict[str, Any]) -> None:
+    """Let every rule score the candidates, in many divisions of them, and write what they say."""
+    torch.set_num_threads(1)  # the `fast` fits, see below
+    progress = Progress("ranking", "draws", experiment.meta_split.draws)
+    made = redraw(
+        know(experiment, store, material), targets_by_pivots(experiment), experiment.meta_split, progress.show
+    )
+    recommended = [
+        {
+            "pivots": ",".join(pivots),
+            "rule": rule,
+            "weight": found.weights.get(rule, 0.0),
+            "gains": found.gains[rule].tolist() if found.gains else [],
+            "reason": found.reason,
+        }
+        for pivots, found in made.recommendations.items()
+        for rule in found.gains or found.weights
+    ]
+    redrawn.write(store, origin, material.candidates, made.part_DC, made.overall, made.drawn, recommended)
+
+
+def know(experiment: Experiment, store: Store, material: Material) -> Known:
+    """Read what rules may look at beside the material: signals, scores on the source, label shares of the pivots."""
+    task = tasks.get(experiment.task)
+    candidates, source = list(material.candidates), roles.source(experiment)
+    source_C = task.score(encodings.sums(store, candidates, [source], task.statistics))[:, 0]
+    described_by = roles.signalling(experiment, task.example)
+    seen = encodings.signals(store, candidates, [*described_by.values(), source])
+    labels = encodings.predictions(store, candidates, list(described_by.values()))
+    gold = encodings.corpora(store, roles.held_out(experiment))
+    table = pool.read(store).set_index("id").loc[candidates, ["learning_rate", "epochs", "batch_size"]]
+    # A checkpoint that was brought has no setting, and stands for one of its own.
+    setting_C = [name if row.hasnans else str(tuple(row)) for name, row in table.iterrows()]
+    return Known(
+        material=material,
+        source_C=source_C,
+        setting_C=np.unique(np.asarray(setting_C), return_inverse=True)[1],
+        observed=Observed(
+            languages=tuple(described_by),
+            seen={name: of_all[:, :-1] for name, of_all in seen.items()},
+            label_CU={language: labels[corpus] for language, corpus in described_by.items()},
+            gold_share={row.name.partition("-")[0]: np.asarray(row.gold_share) for row in gold.values()},
+            source_confidences_CN=seen["confidences"][:, -1],
+            source_score_C=source_C,
         ),
     )
 

@@ -1,9 +1,9 @@
-"""Stage 5: the table of scores in the form of the paper's Table 3, a figure, and one self-contained page.
+"""Stage 5: what each selector is worth, the paper's Table 3, figures, and one self-contained page.
 
     python -m lms_ray.report CONFIG [key=value ...]
 
-Reads the picks, the pool's test scores and the rankers' validation; prints the table, and writes report/report.md,
-report/report.html and report/pool.svg. The same picks give the same bytes.
+Reads the picks, the draws, the pool's test scores and the rankers' validation; prints the tables, and writes
+report/report.md, report/report.html, report/draws.svg and report/pool.svg. The same picks give the same bytes.
 """
 
 from collections import Counter
@@ -11,15 +11,20 @@ from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
+import pandas as pd
+
 from lms_ray import tasks
 from lms_ray.data import roles
 from lms_ray.models.job import Job
-from lms_ray.pages.figures import pool_figure
-from lms_ray.pages.page import to_html, to_markdown
+from lms_ray.pages.draws import advice, deployment_table, worth_table, worths
+from lms_ray.pages.figures import draws_figure, pool_figure
+from lms_ray.pages.page import Findings, to_html, to_markdown
 from lms_ray.pages.progress import say
 from lms_ray.pages.tables import captions, detail_table, ranker_table, score_table
 from lms_ray.pages.terminal import show
-from lms_ray.store import lineage, picks, pool, rankings
+from lms_ray.store import lineage, picks, pool, rankings, redrawn
+
+FOR_USE = {"Recommended": "Recommended", "LMS": "LMS", "All-Pivot z": "All-Pivot", "En-Dev": "En-Dev"}
 
 
 def run(job: Job) -> None:
@@ -36,30 +41,34 @@ def run(job: Job) -> None:
 
     wanted = origin(lineage.SELECTION, roles.picked_from(experiment, task.example))
     lineage.require_same("picks", picks.origin(store), wanted, "selection")
-    rankings.require(store, origin(lineage.RANKING, roles.ranked_from(experiment, task.example)))
+    ranked = origin(lineage.RANKING, roles.ranked_from(experiment, task.example))
+    rankings.require(store, ranked)
+    redrawn.require(store, ranked)
     made, pool_scores = picks.read(store), picks.read_pool_scores(store)
     split_sizes = Counter(rankings.read_split(store))
     validation = rankings.read_validation(store)
 
-    scores, details = score_table(made, picks.read_baselines(store)), detail_table(made)
-    diverged = int(candidates["diverged"].sum())
-    caption = captions(made, experiment, len(candidates), diverged, pool=len(pool_scores))
-    paragraphs = [fill(paragraph, 110, break_on_hyphens=False) for paragraph in caption]
-    show("\n".join(["", scores.to_text(), "", *paragraphs, ""]))
-
-    figure = pool_figure(pool_scores, made, task.metric)
-    html = to_html(
-        experiment,
-        caption,
-        scores,
-        details,
-        rankers=ranker_table(validation, experiment),
-        figure=figure,
-        split_sizes=split_sizes,
-        grid_points=len(validation[list(experiment.ranker.axes)].drop_duplicates()),
+    pool_size, diverged = len(pool_scores), int(candidates["diverged"].sum())
+    worth = worths(picks.read_splits(store), pool_size, split_sizes.total() - pool_size)
+    deltas = pd.DataFrame({of_selector.selector: of_selector.delta_D for of_selector in worth})
+    found = Findings(
+        advice=advice(worth, redrawn.read_recommended(store, ranked)),
+        worth=worth_table(worth),
+        draws=draws_figure(deltas, task.metric),
+        deployment=deployment_table(redrawn.read_deployment(store), FOR_USE),
+        caption=captions(made, experiment, len(candidates), diverged, pool_size),
+        scores=score_table(made, picks.read_baselines(store)),
+        details=detail_table(made),
+        figure=pool_figure(pool_scores, made, task.metric),
     )
-    store.write_bytes("report/pool.svg", figure.encode())
-    store.write_bytes("report/report.md", to_markdown(experiment, caption, scores, details).encode())
+    wrapped = [fill(paragraph, 110, break_on_hyphens=False) for paragraph in (*found.caption, found.advice)]
+    show("\n".join(["", found.scores.to_text(), "", *wrapped[:-1], "", found.worth.to_text(), "", wrapped[-1], ""]))
+
+    grid_points = len(validation[list(experiment.ranker.axes)].drop_duplicates())
+    html = to_html(experiment, found, ranker_table(validation, experiment), split_sizes, grid_points)
+    store.write_bytes("report/pool.svg", found.figure.encode())
+    store.write_bytes("report/draws.svg", found.draws.encode())
+    store.write_bytes("report/report.md", to_markdown(experiment, found).encode())
     store.write_bytes("report/report.html", html.encode())
     say("report", store.where("report/report.html"))
 

@@ -2,7 +2,8 @@
 
     python -m lms_ray.selection CONFIG [key=value ...]
 
-This is the first place that reads labels of a target. All selectors pick from the same pool, the meta-test candidates.
+This is the first place that reads labels of a target. All selectors pick from the same pool, the meta-test candidates;
+and once more from the pool of every draw of the meta split.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,27 @@ import pandas as pd
 
 from lms_ray import tasks
 from lms_ray.choosing import keeping
-from lms_ray.choosing.picking import Choice, Evidence, averages, choices, compare_all, distinct_candidates, judge
-from lms_ray.choosing.significance import Comparison, TestSet, resampled_scores
+from lms_ray.choosing.bootstrap import Comparison, TestSet, resampled_scores
+from lms_ray.choosing.picking import (
+    Choice,
+    Oracles,
+    averages,
+    choices,
+    compare_all,
+    corrected,
+    distinct_candidates,
+    judge,
+    judge_draw,
+)
+from lms_ray.choosing.ranker import ranks
+from lms_ray.choosing.redrawn import Redrawn
+from lms_ray.choosing.taught import LMS
 from lms_ray.data import roles
 from lms_ray.models.job import Job
+from lms_ray.settings import languages
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import seed_for
-from lms_ray.store import encodings, lineage, picks, pool, rankings
+from lms_ray.store import encodings, lineage, picks, pool, rankings, redrawn
 from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
 from lms_ray.store.picks import Pick
@@ -35,55 +50,84 @@ def run(job: Job) -> None:
     candidates = pool.candidates(store)
     example = tasks.get(experiment.task).example
     ranked_from = roles.ranked_from(experiment, example)
-    rankings.require(store, lineage.origin(experiment, lineage.RANKING, store, candidates, ranked_from))
-    part_of = rankings.read_split(store)
-    choosable = [candidate for candidate in candidates if part_of[candidate] == "test"]
+    ranked = lineage.origin(experiment, lineage.RANKING, store, candidates, ranked_from)
+    rankings.require(store, ranked)
+    redrawn.require(store, ranked)
     corpora = roles.picked_from(experiment, example)
-    encodings.require(store, choosable, corpora)
-    evidence = _evidence(experiment, store, choosable)
+    encodings.require(store, candidates, corpora)
+    oracles = _oracles(experiment, store, candidates)
+    said = Redrawn(*redrawn.read(store, ranked, candidates), recommendations={})
+    pool_C = np.flatnonzero(rankings.read_split(store)[candidates] == "test")
+    choosable = [candidates[index] for index in pool_C]
     tests = encodings.corpora(store, [f"{target}-test" for target in experiment.targets])
-    chosen = {target: choices(target, evidence[target], experiment) for target in experiment.targets}
-    compared = _compared(chosen, evidence, tests, job, choosable)
+    chosen = _choices(experiment, store, said, oracles, pool_C, choosable)
+    in_pool = {target: of_target.of(pool_C) for target, of_target in oracles.items()}
+    compared = _compared(chosen, in_pool, tests, job, choosable)
     made: list[Pick] = []
     of_selector: dict[str, list[Comparison]] = {}
     for target in experiment.targets:
-        made += judge(target, chosen[target], choosable, evidence[target].test_C, compared[target])
+        made += judge(target, chosen[target], choosable, in_pool[target].test_C, compared[target])
         for choice in chosen[target]:
             of_selector.setdefault(choice.selector, []).append(compared[target][choice.candidate])
+    made = corrected(made)
     made += averages(made, of_selector, experiment.selection.confidence)
-    test_scores = pd.DataFrame({target: evidence[target].test_C for target in experiment.targets}, index=choosable)
+    splits = [
+        pick
+        for draw in range(len(said.part_DC))
+        for target in experiment.targets
+        for pick in judge_draw(draw, target, said.of_draw(target, draw), oracles[target].of(said.pool(draw)))
+    ]
+    test_scores = pd.DataFrame({target: in_pool[target].test_C for target in experiment.targets}, index=choosable)
     origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
-    picks.write(store, made, test_scores, _baselines(experiment, tests), origin)
+    picks.write(store, made, splits, test_scores, _baselines(experiment, tests), origin)
     keeping.after_selection(experiment, store, made)
 
 
-def _evidence(experiment: Experiment, store: Store, choosable: Sequence[str]) -> dict[str, Evidence]:
-    """For each target the scores of the pool on all that selectors and oracles look at."""
+def _choices(
+    experiment: Experiment,
+    store: Store,
+    said: Redrawn,
+    oracles: Mapping[str, Oracles],
+    pool_C: np.ndarray,
+    choosable: Sequence[str],
+) -> dict[str, list[Choice]]:
+    """What every selector picks for each target from the pool, LMS by the rankers as they are configured."""
+    ranker_KC, kind = rankings.read_scores(store, choosable), experiment.ranker.language_vector
+    chosen = {}
+    for target in experiment.targets:
+        pivots = experiment.pivots_for(target)
+        followed = None if kind == "none" else _most_similar(target, pivots, kind)
+        scores = said.of_draw(target, 0) | {LMS: -ranks(ranker_KC[target]).mean(0)}  # the mean over ranker seeds
+        chosen[target] = choices(scores, oracles[target].of(pool_C), followed)
+    return chosen
+
+
+def _most_similar(target: str, pivots: Sequence[str], kind: languages.VectorKind) -> str:
+    return max(pivots, key=lambda pivot: languages.similarity(target, pivot, kind))
+
+
+def _oracles(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, Oracles]:
+    """For each target the scores of all candidates by its labels."""
     task = tasks.get(experiment.task)
-    names = roles.named(roles.labelled(experiment))
-    sum_CGS = encodings.sums(store, choosable, names, task.statistics)
+    names = [f"{target}-{split}" for target in experiment.targets for split in ("dev", "test")]
+    sum_CGS = encodings.sums(store, candidates, names, task.statistics)
     score_C = dict(zip(names, task.score(sum_CGS).T, strict=True))
     dev_names = [f"{target}-dev" for target in experiment.targets]
-    dev_CES = encodings.statistics(store, choosable, dev_names, task.statistics)
-    ranker_KC = rankings.read_scores(store, choosable)
-    evidence = {}
+    dev_CES = encodings.statistics(store, candidates, dev_names, task.statistics)
+    oracles = {}
     for target, dev in zip(experiment.targets, dev_names, strict=True):
         examples = dev_CES[dev].shape[1]
         few = min(experiment.selection.target_examples, examples)
         rng = np.random.default_rng(seed_for(experiment.seed, "target-examples", target))
         sample = rng.choice(examples, size=few, replace=False)
-        pivots = experiment.pivots_for(target)
-        evidence[target] = Evidence(
-            source_C=score_C[f"{experiment.source}-dev"],
-            pivot_PC=np.stack([score_C[f"{pivot}-{experiment.pivot_split}"] for pivot in pivots]),
-            ranker_KC=ranker_KC[target],
+        oracles[target] = Oracles(
             few_C=task.score(dev_CES[dev][:, sample].sum(1)),
             few=few,
             dev_C=score_C[dev],
             dev=examples,
             test_C=score_C[f"{target}-test"],
         )
-    return evidence
+    return oracles
 
 
 def _baselines(experiment: Experiment, tests: Mapping[str, CorpusRow]) -> dict[str, dict[str, float]]:
@@ -97,7 +141,7 @@ def _baselines(experiment: Experiment, tests: Mapping[str, CorpusRow]) -> dict[s
 
 def _compared(
     chosen: dict[str, list[Choice]],
-    evidence: dict[str, Evidence],
+    oracles: Mapping[str, Oracles],
     tests: Mapping[str, CorpusRow],
     job: Job,
     choosable: Sequence[str],
@@ -115,7 +159,7 @@ def _compared(
         test_sets[target] = TestSet.grouped(np.asarray(tests[test].groups), test_CES[test][own])
     score_RC = resampled_scores(test_sets, task.score, settings.bootstrap, experiment.seed)
     return {
-        target: compare_all(chosen[target], score_RC[target], evidence[target].test_C, settings.confidence)
+        target: compare_all(chosen[target], score_RC[target], oracles[target].test_C, settings.confidence)
         for target in chosen
     }
 

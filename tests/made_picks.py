@@ -4,7 +4,7 @@ from statistics import fmean
 
 from lms_ray.settings.data import Data
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store.picks import AVERAGE, Pick
+from lms_ray.store.picks import AVERAGE, Pick, SplitPick
 
 
 def experiment(targets: tuple[str, ...], **settings) -> Experiment:
@@ -24,10 +24,27 @@ def with_means(picks: list[Pick]) -> list[Pick]:
     return [*picks, *means]
 
 
+def splits_of(picks: list[Pick], draws: int = 3) -> list[SplitPick]:
+    """The same picks in several draws, each a little worse than the one before."""
+    return [
+        SplitPick(draw, one.selector, one.target, one.score - draw / 1000, one.delta, one.regret, one.rank, 0.5)
+        for draw in range(draws)
+        for one in picks
+        if one.target != AVERAGE
+    ]
+
+
 def pick(selector: str, target: str, score: float, p_value: float | None, **others) -> Pick:
     values = {"pivot": None, "examples": None, "regret": 0.9 - score, "rank": 2.0, "low": -0.1, "high": 0.1, **others}
     return Pick(
-        selector=selector, target=target, candidate="c", score=score, delta=score - 0.5, p_value=p_value, **values
+        selector=selector,
+        target=target,
+        candidate="c",
+        score=score,
+        delta=score - 0.5,
+        p_value=p_value,
+        p_holm=p_value,
+        **values,
     )
 
 

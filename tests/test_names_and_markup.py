@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lms_ray.pages.figures import pool_figure
-from lms_ray.pages.page import to_html, to_markdown
-from lms_ray.pages.tables import captions, detail_table, ranker_table, score_table
+from lms_ray.pages.draws import deployment_table
+from lms_ray.pages.figures import draws_figure, pool_figure
+from lms_ray.pages.page import Findings, to_html, to_markdown
+from lms_ray.pages.tables import Table, captions, detail_table, ranker_table, score_table
 from lms_ray.settings.errors import BrokenError, ConfigError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
@@ -109,12 +110,19 @@ def report_of(shown: Experiment, change: Callable[[str], str]) -> tuple[str, str
     renamed = [type(pick)(**{**vars(pick), "target": change(pick.target)}) for pick in picks]
     caption = [*captions(picks, shown, 8, 0, pool=2), change("c")]
     baseline = {change(target): 0.1 for target in ("sv", "hu")}
-    scores, details = score_table(renamed, {change("c"): baseline}), detail_table(renamed)
     validation = pd.DataFrame(
         [{"pivots": "de,zh", "batch_size": 16, "learning_rate": 1e-4, "kendall_tau": 0.1, "seed": 0, "chosen": True}]
     )
-    figure = pool_figure(pool_scores, renamed, change("c"))
-    page = to_html(
-        shown, caption, scores, details, ranker_table(validation, shown), figure, {"train": 4, "dev": 2, "test": 2}, 1
+    deployment = pd.DataFrame([{"target": change("sv"), "rule": "LMS", "candidate": change("c")}])
+    found = Findings(
+        advice=change("c"),
+        worth=Table(["Selector"], [[[change("c")]]]),
+        draws=draws_figure(pd.DataFrame({change("c"): [0.1, 0.2]}), change("c")),
+        deployment=deployment_table(deployment, {"LMS": "LMS"}),
+        caption=caption,
+        scores=score_table(renamed, {change("c"): baseline}),
+        details=detail_table(renamed),
+        figure=pool_figure(pool_scores, renamed, change("c")),
     )
-    return page, to_markdown(shown, caption, scores, details)
+    split_sizes = {"train": 4, "dev": 2, "test": 2}
+    return to_html(shown, found, ranker_table(validation, shown), split_sizes, 1), to_markdown(shown, found)

@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lms_ray import selection
+from lms_ray import ranking, selection
+from lms_ray.choosing.material import Material
+from lms_ray.choosing.recommended import RECOMMENDED, untaught
+from lms_ray.choosing.rules import FOUNDATION
+from lms_ray.choosing.taught import LMS
 from lms_ray.data import roles
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.models.job import Job
+from lms_ray.settings import languages
 from lms_ray.settings.errors import MissingError, StorageError
+from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
-from lms_ray.store import encodings, lineage, pool, rankings
+from lms_ray.store import encodings, lineage, pool, rankings, redrawn
 from lms_ray.store import picks as tables
 from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
@@ -72,10 +78,34 @@ def experiment_folder(tmp_path: Path) -> Callable[..., Job]:
         ]
         files = {**rankings.write_split(store, POOL, np.array(["test"] * C)), **rankings.write_scores(store, scores)}
         corpora = roles.ranked_from(experiment, TaggedSentence)
-        store.commit("rankers", lineage.origin(experiment, lineage.RANKING, store, POOL, corpora), files)
+        origin = lineage.origin(experiment, lineage.RANKING, store, POOL, corpora)
+        store.commit("rankers", origin, files)
+        write_draw(experiment, store, statistics, origin)
         return Job(experiment, store)
 
     return write
+
+
+def write_draw(experiment: Experiment, store: Store, statistics: Corpora, origin: dict[str, Any]) -> None:
+    """What the rules say, in one draw in which all candidates may be picked."""
+    spoken = tuple(dict.fromkeys(experiment.pivots + experiment.targets))
+    material = Material(
+        settings=experiment.ranker,
+        seed=experiment.seed,
+        candidates=tuple(POOL),
+        part_C=np.array(["test"] * C),
+        languages=spoken,
+        feature_CGH=np.zeros((C, len(spoken), 2)),
+        vector_GV=languages.vectors(spoken, experiment.ranker.language_vector),
+        pivots=experiment.pivots,
+        pivot_score_CP=np.stack([statistics[f"{p}-{experiment.pivot_split}"][:, 0, 0] for p in experiment.pivots], 1),
+    )
+    known = ranking.know(experiment, store, material)
+    overall = {target: untaught(known, target, experiment.pivots_for(target)) for target in experiment.targets}
+    for scores in overall.values():
+        scores[RECOMMENDED] = scores[FOUNDATION]
+    learned = {target: {LMS: np.arange(C, dtype=float)[None]} for target in experiment.targets}
+    redrawn.write(store, origin, POOL, np.array([["test"] * C]), overall, learned, [])
 
 
 @pytest.fixture
@@ -85,7 +115,11 @@ def picks(experiment_folder: Callable[..., Job]) -> Callable[..., dict[str, Pick
     def pick(target: str, statistics: Corpora, *overrides: str, **groups: Any) -> dict[str, Pick]:
         job = experiment_folder(statistics, *overrides, **groups)
         selection.run(job)
-        return {pick.selector: pick for pick in tables.read(job.store) if pick.target == target}
+        return {
+            pick.selector: pick
+            for pick in tables.read(job.store)
+            if pick.target == target and pick.selector in SELECTORS
+        }
 
     return pick
 
@@ -98,7 +132,7 @@ def test_every_selector_takes_the_favourite_of_its_evidence(picks, statistics: C
     chosen = picks("nl", statistics)
     assert list(chosen) == list(SELECTORS)
     assert candidates(chosen) == {
-        "En-Dev": 0, "Pivot-Dev": 1, "All-Pivot": 3, "LMS": 4, "Random": None,
+        "En-Dev": 0, "Pivot-Dev": 1, "All-Pivot": 3, "LMS": 4, "Recommended": 3, "Random": None,
         "100-Target": 5, "All-Target": 5, "Best": 7,
     }  # fmt: skip
     assert chosen["Pivot-Dev"].pivot == "de"
@@ -114,7 +148,7 @@ def test_a_target_that_is_a_pivot_is_no_evidence_for_itself(picks, statistics: C
     chosen = picks("de", statistics)
     assert chosen["Pivot-Dev"].pivot == "es"
     assert candidates(chosen) == {
-        "En-Dev": 0, "Pivot-Dev": 2, "All-Pivot": 2, "LMS": 4, "Random": None,
+        "En-Dev": 0, "Pivot-Dev": 2, "All-Pivot": 2, "LMS": 4, "Recommended": 2, "Random": None,
         "100-Target": 1, "All-Target": 1, "Best": 6,
     }  # fmt: skip
 
@@ -160,7 +194,7 @@ def test_candidates_that_saw_the_pivots_dev_sets_are_judged_on_the_test_sets(pic
         statistics[f"{pivot}-test"][favourite, :, 0] = 9
     chosen = picks("nl", statistics, "targets=[nl, pt]", "train_on=source+pivots")
     assert candidates(chosen) == {
-        "En-Dev": 0, "Pivot-Dev": 6, "All-Pivot": 6, "LMS": 4, "Random": None,
+        "En-Dev": 0, "Pivot-Dev": 6, "All-Pivot": 6, "LMS": 4, "Recommended": 6, "Random": None,
         "100-Target": 5, "All-Target": 5, "Best": 7,
     }  # fmt: skip
 
@@ -194,6 +228,29 @@ def test_target_labels_move_the_oracles_and_nothing_else(picks, statistics: Corp
             assert {key: after[key] for key in ZERO_SHOT} == {key: before[key] for key in ZERO_SHOT}
             moved |= {key for key in ORACLES if after[key] != before[key]}
     assert moved == set(ORACLES)
+
+
+def test_every_draw_is_judged_on_its_own_pool(experiment_folder, statistics: Corpora):
+    job = experiment_folder(statistics)
+    selection.run(job)
+    splits = tables.read_splits(job.store).set_index(["selector", "target"])
+    assert set(splits["draw"]) == {0}
+    assert set(splits.index.get_level_values("selector")) > {*SELECTORS, "All-Pivot z", "Kernel pivots", "Best setting"}
+    assert splits.loc[("LMS", "nl"), "score"] == pytest.approx(0.9)  # by the draw's own ranker
+    assert splits.loc[("LMS", "nl"), "correlation"] == pytest.approx(1)
+    assert splits.loc[("All-Pivot", "nl"), "delta"] == pytest.approx(0.3)
+    assert splits.loc[("Random", "nl"), "score"] == pytest.approx(0.55)
+    assert (
+        redrawn.read_deployment(job.store).set_index(["rule", "target"]).loc[("En-Dev", "nl"), "candidate"] == POOL[0]
+    )
+
+
+def test_p_values_are_corrected_over_the_targets(picks, experiment_folder, statistics: Corpora):
+    job = experiment_folder(statistics)
+    selection.run(job)
+    best = [pick for pick in tables.read(job.store) if pick.selector == "Best" and pick.target != tables.AVERAGE]
+    assert all(pick.p_value < 0.01 for pick in best)
+    assert [pick.p_holm for pick in best] == pytest.approx([3 * pick.p_value for pick in best])
 
 
 def test_a_candidate_without_a_score_is_refused(picks, statistics: Corpora):

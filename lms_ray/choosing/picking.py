@@ -1,42 +1,45 @@
 """What every selector picks from the pool for a target, and how good the picks are (paper, section 4.3).
 
-Shape suffixes: C candidates of the pool, E examples, K ranker seeds, P pivots, R resamples, S statistics.
+Shape suffixes: C candidates of the pool, R resamples.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
+from scipy.stats import spearmanr
 
-from lms_ray.choosing import selectors
+from lms_ray.choosing.bootstrap import Comparison, average, compare
 from lms_ray.choosing.ranker import ranks
-from lms_ray.choosing.significance import Comparison, average, compare
-from lms_ray.settings import languages
-from lms_ray.settings.experiment import Experiment
-from lms_ray.store.picks import AVERAGE, SELECTORS, Pick
+from lms_ray.choosing.rules import best
+from lms_ray.choosing.significance import holm
+from lms_ray.store.picks import AVERAGE, Pick, SplitPick, in_order
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the selectors may look at for one target; scores are of the pool, shape (C,)."""
+class Oracles:
+    """Scores by labels of the target, shape (C,): what a pick is judged by, and what only oracles may look at."""
 
-    source_C: np.ndarray
-    """On the source's dev set."""
-    pivot_PC: np.ndarray
-    """On the held-out sets of the pivots that may teach this target."""
-    ranker_KC: np.ndarray
-    """The rankers' scores for this target."""
     few_C: np.ndarray
-    """On a few labelled examples of the target: an oracle."""
+    """On a few labelled examples."""
     few: int
     """How many they are."""
     dev_C: np.ndarray
-    """On the target's dev set: an oracle."""
+    """On the dev set."""
     dev: int
     """How many examples it has."""
     test_C: np.ndarray
-    """On the target's test set, by which picks are judged."""
+    """On the test set."""
+
+    def of(self, candidates: np.ndarray) -> "Oracles":
+        """The same for these candidates only."""
+        return replace(self, few_C=self.few_C[candidates], dev_C=self.dev_C[candidates], test_C=self.test_C[candidates])
+
+    @property
+    def scores(self) -> dict[str, np.ndarray]:
+        """By the oracles' names."""
+        return {"100-Target": self.few_C, "All-Target": self.dev_C, "Best": self.test_C}
 
 
 @dataclass(frozen=True)
@@ -49,23 +52,20 @@ class Choice:
     examples: int | None = None
 
 
-def choices(target: str, evidence: Evidence, experiment: Experiment) -> list[Choice]:
-    """Every selector's choice for one target, En-Dev first."""
-    pivots, kind = experiment.pivots_for(target), experiment.ranker.language_vector
-    chosen = [Choice("En-Dev", selectors.best(evidence.source_C))]
-    if kind != "none":
-        nearest = selectors.most_similar(
-            languages.vector(target, kind), np.stack([languages.vector(pivot, kind) for pivot in pivots])
-        )
-        chosen.append(Choice("Pivot-Dev", selectors.best(evidence.pivot_PC[nearest]), pivot=pivots[nearest]))
-    return [
-        *chosen,
-        Choice("All-Pivot", selectors.all_pivot(evidence.pivot_PC)),
-        Choice("LMS", selectors.learned(evidence.ranker_KC)),
-        Choice("100-Target", selectors.best(evidence.few_C), examples=evidence.few),
-        Choice("All-Target", selectors.best(evidence.dev_C), examples=evidence.dev),
-        Choice("Best", selectors.best(evidence.test_C)),
+def choices(scores: Mapping[str, np.ndarray], oracles: Oracles, followed: str | None) -> list[Choice]:
+    """Every selector's choice for one target, En-Dev first.
+
+    Args:
+        scores: by rule, of the pool.
+        oracles: of the pool.
+        followed: the pivot that Pivot-Dev follows.
+    """
+    chosen = [
+        Choice(name, best(score_C), pivot=followed if name == "Pivot-Dev" else None) for name, score_C in scores.items()
     ]
+    saw = {"100-Target": oracles.few, "All-Target": oracles.dev}
+    chosen += [Choice(name, best(score_C), examples=saw.get(name)) for name, score_C in oracles.scores.items()]
+    return sorted(chosen, key=lambda choice: choice.selector != "En-Dev")
 
 
 def judge(
@@ -81,7 +81,7 @@ def judge(
         compared: comparison of each chosen candidate with En-Dev's.
     """
     rank_C, reference = ranks(test_C), float(test_C[chosen[0].candidate])
-    best, mean = float(test_C.max()), float(test_C.mean())
+    highest, mean = float(test_C.max()), float(test_C.mean())
     picks = [
         Pick(
             selector=choice.selector,
@@ -91,7 +91,7 @@ def judge(
             examples=choice.examples,
             score=float(test_C[choice.candidate]),
             delta=float(test_C[choice.candidate]) - reference,
-            regret=best - float(test_C[choice.candidate]),
+            regret=highest - float(test_C[choice.candidate]),
             rank=float(rank_C[choice.candidate]),
             low=compared[choice.candidate].low,
             high=compared[choice.candidate].high,
@@ -101,10 +101,50 @@ def judge(
     ]
     random = Pick(
         "Random", target, None, None, None,
-        score=mean, delta=mean - reference, regret=best - mean,
+        score=mean, delta=mean - reference, regret=highest - mean,
         rank=float(rank_C.mean()), low=None, high=None, p_value=None,
     )  # fmt: skip
-    return sorted([*picks, random], key=lambda pick: SELECTORS.index(pick.selector))
+    return in_order([*picks, random])
+
+
+def corrected(picks: Sequence[Pick]) -> list[Pick]:
+    """The picks with Holm's correction of each selector's p-values over the targets."""
+    of_selector: dict[str, list[Pick]] = {}
+    for pick in picks:
+        if pick.p_value is not None:
+            of_selector.setdefault(pick.selector, []).append(pick)
+    p_holm = {}
+    for selector, several in of_selector.items():
+        for pick, value in zip(several, holm([pick.p_value or 0.0 for pick in several]), strict=True):
+            p_holm[selector, pick.target] = value
+    return [replace(pick, p_holm=p_holm.get((pick.selector, pick.target))) for pick in picks]
+
+
+def judge_draw(draw: int, target: str, scores: Mapping[str, np.ndarray], oracles: Oracles) -> list[SplitPick]:
+    """Every selector's pick for a target from the pool of one draw, and how well its scores order that pool.
+
+    Args:
+        draw: its number.
+        target: the language.
+        scores: by rule, of the pool.
+        oracles: of the pool.
+    """
+    test_C = oracles.test_C
+    rank_C, reference, highest = ranks(test_C), float(test_C[best(scores["En-Dev"])]), float(test_C.max())
+    picks = [
+        SplitPick(
+            draw, selector, target,
+            score=(score := float(test_C[picked := best(score_C)])), delta=score - reference, regret=highest - score,
+            rank=float(rank_C[picked]), correlation=_correlation(score_C, test_C),
+        )
+        for selector, score_C in {**scores, **oracles.scores}.items()
+    ]  # fmt: skip
+    mean = float(test_C.mean())
+    random = SplitPick(
+        draw, "Random", target,
+        score=mean, delta=mean - reference, regret=highest - mean, rank=float(rank_C.mean()), correlation=0.0,
+    )  # fmt: skip
+    return in_order([*picks, random])
 
 
 def compare_all(
@@ -151,6 +191,14 @@ def averages(picks: Sequence[Pick], comparisons: Mapping[str, Sequence[Compariso
                 low=compared.low if compared else None,
                 high=compared.high if compared else None,
                 p_value=compared.p_value if compared else None,
+                p_holm=compared.p_value if compared else None,  # one comparison for each selector
             )
         )
     return result
+
+
+def _correlation(score_C: np.ndarray, test_C: np.ndarray) -> float:
+    """Spearman's rank correlation; 0 where one side knows no difference."""
+    if not np.ptp(score_C) or not np.ptp(test_C):
+        return 0.0
+    return float(spearmanr(score_C, test_C).statistic)

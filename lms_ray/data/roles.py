@@ -3,7 +3,7 @@
 A labelled set is named by language and split (`de-dev`), unlabelled text by its language (`de-text`).
 """
 
-from lms_ray.data.examples import Pair
+from lms_ray.data.examples import Pair, Question
 from lms_ray.settings.experiment import Experiment
 
 UNLABELLED = "text"
@@ -68,12 +68,24 @@ def describing(experiment: Experiment, example: type) -> dict[str, str]:
     return {language: described_by(experiment, example, language) for language in spoken}
 
 
+def signalling(experiment: Experiment, example: type) -> dict[str, str]:
+    """For each pivot and target the corpus from whose units signals are taken.
+
+    Plain text has neither questions nor pairs of spans: for these it is a labelled set, without its labels. Where only
+    related pairs are kept, a set's pairs would tell which ones are related, and there are no signals.
+    """
+    if issubclass(example, Pair) and experiment.data.unrelated == "drop":
+        return {}
+    described = describing(experiment, example)
+    if not issubclass(example, (Pair, Question)):
+        return described
+    return {language: f"{language}-{seen_split(experiment, language)}" for language in described}
+
+
 def ranked_from(experiment: Experiment, example: type) -> list[str]:
     """All corpora that the rankings are made from."""
-    described = [*describing(experiment, example).values()]
-    if "source" in experiment.ranker.features:
-        described.append(source(experiment))
-    return list(dict.fromkeys([*described, *held_out(experiment)]))
+    described, signalled = describing(experiment, example).values(), signalling(experiment, example).values()
+    return list(dict.fromkeys([*described, *signalled, *held_out(experiment), source(experiment)]))
 
 
 def picked_from(experiment: Experiment, example: type) -> list[str]:

@@ -1,6 +1,7 @@
 """The pool's test scores for each target and what each selector picked (the paper's Figure 2), as SVG."""
 
 import io
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -28,6 +29,7 @@ MARKS = {
     "Pivot-Dev": _Mark("^", "#009E73"),
     "All-Pivot": _Mark("D", "#E69F00"),
     "LMS": _Mark("o", "#D55E00"),
+    "Recommended": _Mark("P", "#A8327D"),
     "Random": _Mark("X", POOL_GREY),
     "100-Target": _Mark("v", "#CC79A7"),
     "All-Target": _Mark("h", "#56B4E9"),
@@ -49,15 +51,9 @@ def pool_figure(pool: pd.DataFrame, picks: list[Pick], metric: str) -> str:
         An SVG document, the same bytes for the same input.
     """
     targets = list(pool.columns)
+    picks = [pick for pick in picks if pick.selector in SELECTORS]
     selectors = [name for name in SELECTORS if any(pick.selector == name for pick in picks)]
-    with mpl.rc_context(
-        {
-            "svg.hashsalt": "lms_ray",
-            "svg.fonttype": "none",
-            "font.size": 9,
-            "text.parse_math": False,  # a name may hold dollar signs
-        }
-    ):
+    with _drawing():
         figure = Figure(figsize=(7.2, 1.3 + ROW_INCHES * len(targets)), layout="constrained", facecolor=PAPER)
         axes = figure.subplots()
         axes.set_facecolor(PAPER)
@@ -67,6 +63,31 @@ def pool_figure(pool: pd.DataFrame, picks: list[Pick], metric: str) -> str:
         figure.legend(
             handles=_legend(axes, selectors), loc="outside upper center", ncols=5, frameon=False, labelcolor=INK
         )
+        return _to_svg(figure)
+
+
+def draws_figure(delta_DS: pd.DataFrame, metric: str) -> str:
+    """Draw a row for each selector: a dot for its mean difference to En-Dev in each draw, and a mark at their mean.
+
+    Args:
+        delta_DS: differences in points, a row for each draw and a column for each selector.
+        metric: name of the score.
+
+    Returns:
+        An SVG document, the same bytes for the same input.
+    """
+    with _drawing():
+        figure = Figure(figsize=(7.2, 0.8 + 0.24 * delta_DS.shape[1]), layout="constrained", facecolor=PAPER)
+        axes = figure.subplots()
+        axes.set_facecolor(PAPER)
+        for row, (name, delta_D) in enumerate(delta_DS.items()):
+            mark = MARKS.get(str(name), _Mark("|", INK))
+            axes.scatter(delta_D, np.full(len(delta_D), row), s=9, color=POOL_GREY, alpha=0.6, linewidth=0)
+            axes.plot(delta_D.mean(), row, marker=mark.shape, color=mark.colour, markersize=7, linestyle="none")
+        axes.set_ylim(delta_DS.shape[1] - 0.5, -0.5)
+        axes.set_yticks(np.arange(delta_DS.shape[1]), [str(name) for name in delta_DS])
+        axes.set_xlabel(f"test {metric}, points above En-Dev, mean over the targets in each draw", color=INK)
+        _rule(axes)
         return _to_svg(figure)
 
 
@@ -113,6 +134,22 @@ def _label(axes: Axes, pool: pd.DataFrame, metric: str) -> None:
         np.arange(len(pool.columns)) + 0.5,
         [f"{target}\nmean {100 * pool[target].mean():.1f}" for target in pool.columns],
     )
+    _rule(axes)
+
+
+def _drawing() -> AbstractContextManager[None]:
+    return mpl.rc_context(
+        {
+            "svg.hashsalt": "lms_ray",
+            "svg.fonttype": "none",
+            "font.size": 9,
+            "text.parse_math": False,  # a name may hold dollar signs
+        }
+    )
+
+
+def _rule(axes: Axes) -> None:
+    """Thin vertical lines, a line at zero, and nothing around."""
     axes.tick_params(colors=INK, length=0)
     axes.grid(axis="x", color=POOL_GREY, alpha=0.3, linewidth=0.6)
     axes.axvline(0, color=POOL_GREY, linewidth=0.8)

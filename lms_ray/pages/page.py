@@ -1,6 +1,7 @@
 """The report as one self-contained HTML page, and as Markdown."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,25 +13,37 @@ from lms_ray.settings.experiment import Experiment
 TEMPLATES = Path(__file__).parent / "templates"
 
 
+@dataclass(frozen=True)
+class Findings:
+    """All that the report shows."""
+
+    advice: str
+    """Which rule to use."""
+    worth: Table
+    """What every selector is worth over the draws."""
+    draws: str
+    """The same as a figure, an SVG document."""
+    deployment: Table
+    """The picks of all candidates, for use."""
+    caption: list[str]
+    """Paragraphs about the table of scores, the verdict last."""
+    scores: Table
+    """Of every selector on every target, in one draw."""
+    details: Table
+    """Every pick of that draw."""
+    figure: str
+    """The pool and the picks, an SVG document."""
+
+
 def to_html(
-    experiment: Experiment,
-    caption: list[str],
-    scores: Table,
-    details: Table,
-    rankers: Table,
-    figure: str,
-    split_sizes: Mapping[str, int],
-    grid_points: int,
+    experiment: Experiment, found: Findings, rankers: Table, split_sizes: Mapping[str, int], grid_points: int
 ) -> str:
     """The page, with everything in it.
 
     Args:
         experiment: what was run.
-        caption: paragraphs about the table of scores, the verdict last.
-        scores: of every selector on every target.
-        details: every pick.
+        found: what to show.
         rankers: the chosen grid points.
-        figure: an SVG document.
         split_sizes: candidates of meta-train (`train`), meta-dev (`dev`) and meta-test (`test`).
         grid_points: rankers tried for each set of pivots.
     """
@@ -43,19 +56,18 @@ def to_html(
     ).get_template("report.html")
     return page.render(
         experiment=experiment.without_credentials(),
-        caption=caption,
-        scores=scores,
-        details=details,
+        **vars(replace(found, draws=for_page(found.draws), figure=for_page(found.figure))),
         rankers=rankers,
-        figure=for_page(figure),
         split_sizes=split_sizes,
         grid_points=grid_points,
         significant=SIGNIFICANT,
     )
 
 
-def to_markdown(experiment: Experiment, caption: list[str], scores: Table, details: Table) -> str:
-    """The tables of scores and of picks, for GitHub."""
-    paragraphs = [escape(paragraph) for paragraph in caption]
-    blocks = [f"# {escape(experiment.name)}", scores.to_markdown(), *paragraphs, "## Every pick", details.to_markdown()]
+def to_markdown(experiment: Experiment, found: Findings) -> str:
+    """The tables, for GitHub."""
+    blocks = [f"# {escape(experiment.name)}", escape(found.advice), found.worth.to_markdown()]
+    blocks += ["## Picks for use", found.deployment.to_markdown()]
+    blocks += ["## One draw", found.scores.to_markdown(), *(escape(paragraph) for paragraph in found.caption)]
+    blocks += ["## Every pick", found.details.to_markdown()]
     return "\n\n".join(blocks) + "\n"

@@ -12,7 +12,7 @@ from tabulate import SEPARATING_LINE, tabulate
 from lms_ray import tasks
 from lms_ray.pages.terminal import readable
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store.picks import AVERAGE, ORACLES, SELECTORS, Pick
+from lms_ray.store.picks import AVERAGE, ORACLES, SELECTORS, Pick, in_order
 
 SIGNIFICANT = 0.05
 
@@ -53,7 +53,7 @@ def score_table(picks: list[Pick], baselines: Mapping[str, Mapping[str, float]] 
         picks: every pick.
         baselines: test scores of rules that need no model, by their names and by target: the last columns.
     """
-    by_selector = _by_selector(picks)
+    by_selector = {name: column for name, column in _by_selector(picks).items() if name in SELECTORS}
     header = ["Target", *(f"{name} (#examples)" if name == "All-Target" else name for name in by_selector), *baselines]
     of_target = {target: {pick.selector: pick for pick in picks if pick.target == target} for target in _targets(picks)}
     rows = [
@@ -80,9 +80,23 @@ def score_table(picks: list[Pick], baselines: Mapping[str, Mapping[str, float]] 
 
 
 def detail_table(picks: list[Pick]) -> Table:
-    """Everything about every pick, grouped by target."""
-    header = ["Target", "Selector", "Candidate", "Score", "Δ to En-Dev", "Interval of Δ", "p", "Regret", "Rank"]
-    groups = [[_detail_row(pick) for pick in picks if pick.target == target] for target in [*_targets(picks), AVERAGE]]
+    """Everything about the picks of the paper's selectors and the recommended one, grouped by target."""
+    header = [
+        "Target",
+        "Selector",
+        "Candidate",
+        "Score",
+        "Δ to En-Dev",
+        "Interval of Δ",
+        "p",
+        "p (Holm)",
+        "Regret",
+        "Rank",
+    ]
+    groups = [
+        [_detail_row(pick) for pick in picks if pick.target == target and pick.selector in SELECTORS]
+        for target in [*_targets(picks), AVERAGE]
+    ]
     return Table(header, groups)
 
 
@@ -126,10 +140,10 @@ def captions(picks: list[Pick], experiment: Experiment, candidates: int, diverge
     made = "brought" if experiment.sweep.checkpoints else "fine-tuned"
     without = f", {diverged} of them diverged and are left out" if diverged else ""
     return [
-        f"{experiment.name}: test {tasks.get(experiment.task).metric} in percent. "
+        f"{experiment.name}, this one draw of the meta split: test {tasks.get(experiment.task).metric} in percent. "
         f"{candidates} candidates were {made}{without}; every selector picks from the same {pool} of them.{follows}",
         f"A star (*) marks a difference to En-Dev, for better or worse, with p < {SIGNIFICANT} (paired bootstrap, "
-        "two-sided).",
+        "two-sided, Holm's correction over the targets).",
         f"Oracles, which see labels of the target: {oracles}. #examples: labelled examples that All-Target saw.{saw} "
         "Best is the highest test score in the pool. Random is the mean over the pool.",
         verdict(picks),
@@ -157,13 +171,15 @@ def _targets(picks: list[Pick]) -> list[str]:
 
 def _by_selector(picks: list[Pick]) -> dict[str, list[Pick]]:
     """Picks for targets by selectors that took part, in the order of the columns."""
-    single = [pick for pick in picks if pick.target != AVERAGE]
-    chosen = {name: [pick for pick in single if pick.selector == name] for name in SELECTORS}
-    return {name: column for name, column in chosen.items() if column}
+    single = in_order([pick for pick in picks if pick.target != AVERAGE])
+    return {
+        name: [pick for pick in single if pick.selector == name]
+        for name in dict.fromkeys(pick.selector for pick in single)
+    }
 
 
 def _is_significant(pick: Pick) -> bool:
-    return pick.p_value is not None and pick.p_value < SIGNIFICANT
+    return pick.p_holm is not None and pick.p_holm < SIGNIFICANT
 
 
 def _significant(picks: Iterable[Pick]) -> int:
@@ -191,6 +207,7 @@ def _detail_row(pick: Pick) -> list[str]:
         f"{100 * pick.delta:+z.1f}",
         interval,
         "-" if pick.p_value is None else f"{pick.p_value:.4f}",
+        "-" if pick.p_holm is None else f"{pick.p_holm:.4f}",
         f"{100 * pick.regret:.1f}",
         f"{pick.rank:g}",
     ]

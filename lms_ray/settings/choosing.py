@@ -27,6 +27,9 @@ class MetaSplit(Model):
     """Meta-test: the pool from which every selector picks."""
     draw: Annotated[int, Field(ge=0)] = 0
     """Which division is drawn; another one ranks and picks anew among the same candidates (paper, Table 9)."""
+    draws: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Divisions on which all rules are compared, this one and those after it; the rules that learn, LMS by the `fast`
+    fit, learn anew in each. So much depends on one division that the report leads with the mean over these."""
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> Self:

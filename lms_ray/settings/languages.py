@@ -143,6 +143,11 @@ def vectors(codes: Sequence[str], kind: VectorKind) -> np.ndarray | None:
     return None if kind == "none" else np.stack([vector(code, kind) for code in codes])
 
 
+def similarity(code: str, other: str, kind: VectorKind) -> float:
+    """Cosine of the vectors of two languages."""
+    return cosine(vector(code, kind), vector(other, kind))
+
+
 def syntax(code: str) -> dict[str, float]:
     """URIEL syntax features of a language by name, each 0 or 1 (`S_ADJECTIVE_BEFORE_NOUN`)."""
     names = [name for name in _uriel()[1] if name.startswith("S_")]

@@ -238,13 +238,15 @@ def signals(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> 
         table = store.read_unit_table(unit(candidate), "signals.parquet", filters=[("corpus", "in", list(corpora))])
         tables.append(table.take(_rows_of(table, candidate, corpora)))
     shape = len(candidates), len(corpora)
-    result = {}
+    table, result = pa.concat_tables(tables), {}
     for name in SIGNALS.names[1:]:
-        column = pa.concat_tables(tables)[name].to_pylist()
-        width = max((len(value) for value in column if isinstance(value, list)), default=None)
-        nothing: Any = np.nan if width is None else [np.nan] * width
-        values = [nothing if value is None else value for value in column]
-        result[name] = np.asarray(values, float).reshape(*shape, *(() if width is None else (width,)))
+        column = table[name].to_pylist()
+        if pa.types.is_list(SIGNALS.field(name).type):
+            width = max((len(value) for value in column if value is not None), default=0)
+            column = [[np.nan] * width if value is None else value for value in column]
+            result[name] = np.asarray(column, float).reshape(*shape, width)
+        else:
+            result[name] = np.asarray(column, float).reshape(shape)
     return result
 
 

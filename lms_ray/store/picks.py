@@ -1,8 +1,8 @@
-"""The tables that selection leaves behind: every pick, and the pool's test scores."""
+"""The tables that selection leaves behind: every pick, what rules are worth over many draws, and the pool's scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +12,11 @@ from lms_ray.store.files import Store
 PICKS = "picks.parquet"
 POOL_SCORES = "report/pool.parquet"
 BASELINES = "report/baselines.parquet"
-SELECTORS = ("En-Dev", "Pivot-Dev", "All-Pivot", "LMS", "Random", "100-Target", "All-Target", "Best")
+SPLITS = "splits.parquet"
+SELECTORS = (
+    "En-Dev", "Pivot-Dev", "All-Pivot", "LMS", "Recommended", "Random", "100-Target", "All-Target", "Best"
+)  # fmt: skip
+"""Those of the paper's tables, in this order, and the one that a user should follow; other rules come after them."""
 ORACLES = ("100-Target", "All-Target", "Best")
 AVERAGE = "average"  # stands for the target in the picks' means over all targets
 
@@ -42,11 +46,42 @@ class Pick:
     high: float | None
     p_value: float | None
     """Two-sided p-value of the delta; None for Random."""
+    p_holm: float | None = None
+    """The same after Holm's correction for the targets."""
+
+
+@dataclass(frozen=True)
+class SplitPick:
+    """What one selector's pick for one target is worth in one division of the candidates."""
+
+    draw: int
+    selector: str
+    target: str
+    score: float
+    """Test metric in [0, 1]; Random's is the mean over the pool."""
+    delta: float
+    """Score minus En-Dev's in the same pool."""
+    regret: float
+    """The pool's best score minus this one."""
+    rank: float
+    """Place in the pool by test score, 1 the best."""
+    correlation: float
+    """Spearman's, between the selector's scores and the test scores of the pool."""
+
+
+P = TypeVar("P", Pick, SplitPick)
+
+
+def in_order(picks: Sequence[P]) -> list[P]:
+    """Picks in the order of `SELECTORS`, then other rules in their own."""
+    place = {name: place for place, name in enumerate(SELECTORS)}
+    return sorted(picks, key=lambda pick: place.get(pick.selector, len(place)))
 
 
 def write(
     store: Store,
     picks: Sequence[Pick],
+    splits: Sequence[SplitPick],
     pool: pd.DataFrame,
     baselines: Mapping[str, Mapping[str, float]],
     origin: Mapping[str, Any],
@@ -56,6 +91,7 @@ def write(
     Args:
         store: the experiment's folder.
         picks: in the order in which they were made.
+        splits: of every draw.
         pool: test scores of the candidates that were picked from, by target; the index is their ids.
         baselines: test scores of rules that need no model, by their names and by target.
         origin: what they were made from (`lineage.origin`).
@@ -69,6 +105,7 @@ def write(
     ]
     schema = pa.schema([("baseline", pa.string()), ("target", pa.string()), ("score", pa.float64())])
     store.write_table(BASELINES, pa.Table.from_pylist(rows, schema))
+    store.write_table(SPLITS, pa.Table.from_pylist([asdict(pick) for pick in splits]))
     store.write_table(PICKS, pa.Table.from_pylist([asdict(pick) for pick in picks]), origin)
 
 
@@ -80,6 +117,11 @@ def read(store: Store) -> list[Pick]:
     """
     store.require(PICKS, "selection")
     return [Pick(**row) for row in store.read_table(PICKS).to_pylist()]
+
+
+def read_splits(store: Store) -> pd.DataFrame:
+    """What every selector is worth in every draw: the columns of `SplitPick`."""
+    return store.read_table(SPLITS).to_pandas()
 
 
 def origin(store: Store) -> dict[str, Any]:

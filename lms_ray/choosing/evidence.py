@@ -1,0 +1,109 @@
+"""What rules may look at when they pick for a language: everything but its labels.
+
+Shape suffixes: C candidates, P pivots, G languages, H feature, V language vector.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lms_ray.choosing.material import Material
+from lms_ray.choosing.signals import Observed
+from lms_ray.settings.languages import cosine
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of some candidates in one language."""
+
+    pivots: tuple[str, ...]
+    source_C: np.ndarray
+    """Scores on the source's dev set."""
+    pivot_CP: np.ndarray
+    """Scores on the pivots' held-out sets."""
+    similarity_P: np.ndarray | None
+    """Cosine of the language's vector and each pivot's; None where vectors are left out."""
+    setting_C: np.ndarray
+    """Number of the setting (learning rate, epochs, batch size) that a candidate was fine-tuned with."""
+    feature_CH: np.ndarray
+    """Features over the language's text."""
+    pivot_feature_CPH: np.ndarray
+    """Features over the pivots' texts."""
+    signals: dict[str, np.ndarray]
+    """By the names of `signals.SIGNALS`, shape (C,); those that the text cannot give are missing."""
+
+    @property
+    def pivot_z_C(self) -> np.ndarray:
+        """Mean z-score over the pivots."""
+        return z_scores(self.pivot_CP).mean(1)
+
+    def of(self, candidates: np.ndarray) -> "Evidence":
+        """The same for these candidates only."""
+        return replace(
+            self,
+            source_C=self.source_C[candidates],
+            pivot_CP=self.pivot_CP[candidates],
+            setting_C=self.setting_C[candidates],
+            feature_CH=self.feature_CH[candidates],
+            pivot_feature_CPH=self.pivot_feature_CPH[candidates],
+            signals={name: signal_C[candidates] for name, signal_C in self.signals.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of all candidates before any label of a target is read."""
+
+    material: Material
+    source_C: np.ndarray
+    """Scores on the source's dev set."""
+    setting_C: np.ndarray
+    """Number of each candidate's setting."""
+    observed: Observed
+    _made: dict[Any, Evidence] = field(default_factory=dict, compare=False, repr=False)
+
+    def evidence(self, language: str, pivots: Sequence[str]) -> Evidence:
+        """What rules may look at for a language, a target or a pivot, when these pivots' labels are known.
+
+        Raises:
+            ValueError: the language is one of the pivots.
+        """
+        if language in pivots:
+            raise ValueError(f"{language} is one of the pivots whose labels are known")
+        key = language, tuple(pivots)
+        if key not in self._made:
+            self._made[key] = self._evidence(language, tuple(pivots))
+        return self._made[key]
+
+    def pivot_scores(self, pivots: Sequence[str]) -> np.ndarray:
+        """Scores of all candidates on some pivots, shape (C, P)."""
+        return self.material.pivot_score_CP[:, [self.material.pivots.index(pivot) for pivot in pivots]]
+
+    def _evidence(self, language: str, pivots: tuple[str, ...]) -> Evidence:
+        material, pivot_CP = self.material, self.pivot_scores(pivots)
+        column, columns = (
+            material.languages.index(language),
+            [material.languages.index(pivot) for pivot in pivots],
+        )
+        vector_GV, similarity_P = material.vector_GV, None
+        if vector_GV is not None:
+            similarity_P = np.asarray([cosine(vector_GV[column], vector_GV[other]) for other in columns])
+        return Evidence(
+            pivots=pivots,
+            source_C=self.source_C,
+            pivot_CP=pivot_CP,
+            similarity_P=similarity_P,
+            setting_C=self.setting_C,
+            feature_CH=material.feature_CGH[:, column],
+            pivot_feature_CPH=material.feature_CGH[:, columns],
+            signals=self.observed.signals(language, pivots, z_scores(pivot_CP).mean(1)),
+        )
+
+
+def z_scores(value_C: np.ndarray) -> np.ndarray:
+    """Values in standard deviations from their mean, along the first axis; all zero where they are equal."""
+    centred_C = value_C - value_C.mean(0)
+    deviation = centred_C.std(0)
+    return np.divide(centred_C, deviation, out=np.zeros_like(centred_C), where=deviation > 0)

@@ -1,0 +1,150 @@
+"""The rule to follow in an experiment, learned from its pivots alone.
+
+Each pivot in turn plays the target of the others: all rules score the candidates for it without its labels, and then
+its labels say how good the picks are. `Combined` learns how much to trust each kind of evidence, by regression;
+`Recommended` weighs all rules, that one among them, by how well they picked. No label of a target is seen, so what it
+reaches on the targets is an honest result.
+
+Shape suffixes: C candidates, P pivots, I inputs, R random pools, M rules.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lms_ray.choosing.evidence import Evidence, Known, z_scores
+from lms_ray.choosing.rules import FOUNDATION, RULES, setting_mean
+from lms_ray.settings.hashing import seed_for
+
+RECOMMENDED, COMBINED = "Recommended", "Combined"
+INPUTS = ("shares", "agreement", "vote", "confidence", "atc")  # signals that Combined weighs, beside scores
+PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # of Combined's regression, on inputs of unit variance
+FEWEST = 3  # pivots: with two, a rule would be judged on one pivot by what another one says
+POOLS = 300  # random pools on which a rule's picks for a pivot are judged
+SHARPNESS = 0.1  # standard deviations of the pivots' scores: a rule that picks so much worse counts 1/e
+LEAST = 0.05  # a rule of less weight is left out
+
+Scores = Mapping[str, np.ndarray]
+"""Scores of all candidates, shape (C,), by rule; NaN for a candidate that a rule could not score."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """How much the rules count for the targets that share a set of pivots."""
+
+    weights: dict[str, float]
+    """By rule, summing to one."""
+    gains: dict[str, np.ndarray]
+    """By rule, for each pivot the mean z-score of its picks there; empty where there are too few pivots."""
+    reason: str
+    """In one sentence, for the report."""
+
+    def scores(self, of_rules: Scores) -> np.ndarray:
+        """The weighted mean of the rules' z-scores, shape (C,); where a rule has no score, it has no say."""
+        return sum(
+            (weight * np.nan_to_num(_standardised(of_rules[name])) for name, weight in self.weights.items()),
+            start=np.zeros(()),
+        )
+
+
+def recommend(of_pivots: Mapping[str, Scores], known: Known, pool: int, seed: int) -> Recommendation:
+    """Weigh the rules by how well they pick for each pivot from what is known of the others.
+
+    Args:
+        of_pivots: for each pivot the rules' scores, made without it.
+        known: of all candidates.
+        pool: how many candidates a pick is made from.
+        seed: of the experiment, for the random pools.
+    """
+    if len(of_pivots) < FEWEST:
+        return Recommendation(
+            {FOUNDATION: 1.0}, {},
+            f"{len(of_pivots)} pivots are too few to try rules on; {FOUNDATION} needs no such trial",
+        )  # fmt: skip
+    pivots = list(of_pivots)
+    names = [name for name in of_pivots[pivots[0]] if all(name in scores for scores in of_pivots.values())]
+    rng = np.random.default_rng(seed_for(seed, "pools of pivots"))
+    count = len(known.source_C)
+    pool_RC = np.argsort(rng.random((POOLS, count)), axis=1)[:, : min(pool, count)]
+    gains = {
+        name: np.asarray(
+            [mean_gain(of_pivots[pivot][name], known.pivot_scores([pivot])[:, 0], pool_RC) for pivot in pivots]
+        )
+        for name in names
+    }
+    mean_M = np.asarray([gain_P.mean() for gain_P in gains.values()])
+    weight_M = np.exp((mean_M - mean_M.max()) / SHARPNESS)
+    weight_M[weight_M < LEAST * weight_M.sum()] = 0
+    weights = {name: float(w) for name, w in zip(names, weight_M / weight_M.sum(), strict=True) if w}
+    best = names[int(mean_M.argmax())]
+    return Recommendation(
+        dict(sorted(weights.items(), key=lambda item: -item[1])),
+        gains,
+        f"each of {len(pivots)} pivots was picked for by what the others know; {best} did best there, with picks "
+        f"{mean_M.max():.2f} standard deviations above the mean candidate "
+        f"({FOUNDATION}: {gains[FOUNDATION].mean():.2f})",
+    )
+
+
+def mean_gain(score_C: np.ndarray, right_C: np.ndarray, pool_RC: np.ndarray) -> float:
+    """Mean over random pools of the z-score of the pick, by what is right.
+
+    Args:
+        score_C: a rule's scores; a candidate without one is never picked.
+        right_C: scores by labels.
+        pool_RC: candidates of each pool.
+    """
+    scored_C = np.where(np.isnan(score_C), -np.inf, score_C)
+    picked_R = np.take_along_axis(pool_RC, scored_C[pool_RC].argmax(1)[:, None], axis=1)[:, 0]
+    return float(z_scores(right_C)[picked_R].mean())
+
+
+def untaught(known: Known, language: str, pivots: Sequence[str]) -> dict[str, np.ndarray]:
+    """Scores of every rule that needs no division of the candidates, `Combined` among them."""
+    evidence = known.evidence(language, pivots)
+    scores = {name: score_C for name, rule in RULES.items() if (score_C := rule(evidence)) is not None}
+    if (combined_C := combined(known, language, pivots)) is not None:
+        scores[COMBINED] = combined_C
+    return scores
+
+
+def combined(known: Known, language: str, pivots: Sequence[str]) -> np.ndarray | None:
+    """A weighted sum of evidence: scores on the pivots, the setting, and signals; None where the pivots are too few.
+
+    The weights are those of a ridge regression of each pivot's z-scores on what is known of it from the other pivots,
+    penalised as serves a pivot best that was left out.
+    """
+    if len(pivots) < FEWEST:
+        return None
+    taught = {pivot: known.evidence(pivot, [other for other in pivots if other != pivot]) for pivot in pivots}
+    asked = known.evidence(language, pivots)
+    names = [name for name in INPUTS if all(name in evidence.signals for evidence in (asked, *taught.values()))]
+    input_PCI = np.stack([_inputs(evidence, names) for evidence in taught.values()])
+    right_PC = z_scores(known.pivot_scores(pivots)).T
+    error = {penalty: 0.0 for penalty in PENALTIES}
+    for left_out in range(len(pivots)):
+        others = [pivot for pivot in range(len(pivots)) if pivot != left_out]
+        for penalty in PENALTIES:
+            weight_I = _ridge(input_PCI[others], right_PC[others], penalty)
+            error[penalty] += float(((input_PCI[left_out] @ weight_I - right_PC[left_out]) ** 2).mean())
+    return _inputs(asked, names) @ _ridge(input_PCI, right_PC, min(error, key=error.__getitem__))
+
+
+def _inputs(evidence: Evidence, names: Sequence[str]) -> np.ndarray:
+    columns = [evidence.pivot_z_C, setting_mean(evidence), evidence.source_C]
+    return np.column_stack([z_scores(column) for column in [*columns, *(evidence.signals[name] for name in names)]])
+
+
+def _ridge(input_PCI: np.ndarray, right_PC: np.ndarray, penalty: float) -> np.ndarray:
+    input_NI, right_N = input_PCI.reshape(-1, input_PCI.shape[-1]), right_PC.ravel()
+    count, width = input_NI.shape
+    return np.linalg.solve(input_NI.T @ input_NI + penalty * count * np.eye(width), input_NI.T @ right_N)
+
+
+def _standardised(score_C: np.ndarray) -> np.ndarray:
+    """Z-scores among the candidates that have a score."""
+    result = np.full(len(score_C), np.nan)
+    has_score_C = ~np.isnan(score_C)
+    result[has_score_C] = z_scores(score_C[has_score_C])
+    return result

@@ -1,0 +1,116 @@
+"""All rules on many divisions of the candidates, and on all candidates at once.
+
+One division is one draw: how good a rule is shows over several (paper, Table 9). A rule that learns from other
+candidates learns anew in each and scores those that it did not see; the mean over the draws is its score of every
+candidate, made by rankers that never saw the candidate. By that is picked for use, from all candidates.
+
+Shape suffixes: D draws, C candidates.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lms_ray.choosing.evidence import Known, z_scores
+from lms_ray.choosing.recommended import FEWEST, RECOMMENDED, Recommendation, recommend, untaught
+from lms_ray.choosing.split import divide
+from lms_ray.choosing.taught import teach
+from lms_ray.settings.choosing import MetaSplit
+
+Asked = tuple[str, tuple[str, ...]]
+"""A language, and the pivots whose labels are known when a pick is made for it."""
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """What every rule says of every candidate."""
+
+    part_DC: np.ndarray
+    """Part of each candidate in each draw."""
+    overall: dict[str, dict[str, np.ndarray]]
+    """By target and rule the scores of all candidates, shape (C,); NaN for one that a rule never scored."""
+    drawn: dict[str, dict[str, np.ndarray]]
+    """By target and rule that learns, its scores in each draw, shape (D, C); NaN for those that it learned from."""
+    recommendations: dict[tuple[str, ...], Recommendation]
+    """By the pivots that targets share."""
+
+    def of_draw(self, target: str, draw: int) -> dict[str, np.ndarray]:
+        """Scores of the candidates of a draw's pool, by rule."""
+        pool = self.pool(draw)
+        scores = self.overall[target] | {name: of_all[draw] for name, of_all in self.drawn[target].items()}
+        return {name: score_C[pool] for name, score_C in scores.items()}
+
+    def pool(self, draw: int) -> np.ndarray:
+        """The candidates that are picked from in a draw."""
+        return np.flatnonzero(self.part_DC[draw] == "test")
+
+
+def redraw(
+    known: Known,
+    targets_of: Mapping[tuple[str, ...], Sequence[str]],
+    settings: MetaSplit,
+    told: Callable[[int], None] = lambda draw: None,
+) -> Redrawn:
+    """Let every rule score the candidates for every target.
+
+    Args:
+        known: of all candidates.
+        targets_of: targets by the pivots that may be looked at for them.
+        settings: of the meta split.
+        told: is called after each draw with the number of draws done.
+
+    Raises:
+        ValueError: a part of the division would have fewer than two candidates.
+    """
+    seed, count = known.material.seed, len(known.source_C)
+    asked: list[Asked] = [(target, pivots) for pivots, targets in targets_of.items() for target in targets]
+    tried: list[Asked] = [
+        (pivot, tuple(other for other in pivots if other != pivot))
+        for pivots in targets_of
+        if len(pivots) >= FEWEST
+        for pivot in pivots
+    ]
+    languages_of: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for language, pivots in dict.fromkeys([*asked, *tried]):
+        languages_of[pivots].append(language)
+    parts, learned = [], defaultdict[Asked, dict[str, list[np.ndarray]]](lambda: defaultdict(list))
+    for draw in range(settings.draws):
+        part_C = divide(count, settings.model_copy(update={"draw": settings.draw + draw}), seed)
+        for pivots, languages in languages_of.items():
+            scorers = teach(known, part_C, pivots, seed)
+            for language in languages:
+                for name, scorer in scorers.items():
+                    learned[language, pivots][name].append(np.where(part_C == "test", scorer(language), np.nan))
+        parts.append(part_C)
+        told(draw + 1)
+    drawn = {key: {name: np.stack(draws) for name, draws in rules.items()} for key, rules in learned.items()}
+
+    def everything(language: str, pivots: tuple[str, ...]) -> dict[str, np.ndarray]:
+        of_drawn = {name: cross_fitted(score_DC) for name, score_DC in drawn[language, pivots].items()}
+        return {**untaught(known, language, pivots), **of_drawn}
+
+    _, _, pool = settings.sizes(count)
+    recommendations, overall = {}, {}
+    for pivots, targets in targets_of.items():
+        of_pivots = {
+            pivot: everything(pivot, others) for pivot, others in tried if set(others) | {pivot} == set(pivots)
+        }
+        recommendations[pivots] = recommend(of_pivots, known, pool, seed)
+        for target in targets:
+            overall[target] = everything(target, pivots)
+            overall[target][RECOMMENDED] = recommendations[pivots].scores(overall[target])
+    return Redrawn(
+        np.stack(parts), overall, {target: drawn[target, pivots] for target, pivots in asked}, recommendations
+    )
+
+
+def cross_fitted(score_DC: np.ndarray) -> np.ndarray:
+    """A candidate's mean z-score over the draws in which it was not learned from, shape (C,); NaN without one."""
+    total_C, times_C = np.zeros(score_DC.shape[1]), np.zeros(score_DC.shape[1])
+    for score_C in score_DC:
+        scored = np.flatnonzero(~np.isnan(score_C))
+        total_C[scored] += z_scores(score_C[scored])
+        times_C[scored] += 1
+    return np.divide(total_C, times_C, out=np.full(len(total_C), np.nan), where=times_C > 0)

@@ -1,0 +1,124 @@
+"""What every selector is worth over many divisions of the candidates: the report's first table and sentence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lms_ray.choosing.significance import corrected_t_test, z_test
+from lms_ray.pages.tables import Table
+from lms_ray.store.picks import ORACLES
+
+REFERENCE, CEILING, RECOMMENDED = "En-Dev", "All-Target", "Recommended"
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What one selector is worth: means over targets and draws, in points."""
+
+    selector: str
+    score: float
+    delta_D: np.ndarray
+    """Mean over the targets of the difference to En-Dev, in each draw."""
+    share: float
+    """Of what All-Target gains over En-Dev, in percent."""
+    better: float
+    """Share of targets and draws on which it is better than En-Dev, in percent."""
+    correlation: float
+    p_value: float
+    """Corrected resampled t-test of the difference to En-Dev."""
+    p_z: float
+    """The paper's Z-test."""
+
+
+def worths(splits: pd.DataFrame, pool: int, taught: int) -> list[Worth]:
+    """Every selector's worth, the best first, oracles last.
+
+    Args:
+        splits: the columns of `store.picks.SplitPick`.
+        pool: candidates that are picked from in each draw.
+        taught: candidates that are learned from in each.
+    """
+    score_DS = 100 * splits.pivot_table(index="draw", columns="selector", values="score", aggfunc="mean")
+    gain = (score_DS[CEILING] - score_DS[REFERENCE]).mean()
+    found = []
+    for selector, rows in splits.groupby("selector", sort=False):
+        delta_D = (score_DS[selector] - score_DS[REFERENCE]).to_numpy()
+        found.append(
+            Worth(
+                str(selector),
+                float(score_DS[selector].mean()),
+                delta_D,
+                float(100 * delta_D.mean() / gain) if gain > 0 else np.nan,
+                float(100 * (rows["delta"] > 0).mean()),
+                float(rows["correlation"].mean()),
+                corrected_t_test(delta_D, pool, taught),
+                z_test(score_DS[selector].to_numpy(), score_DS[REFERENCE].to_numpy()),
+            )
+        )
+    return sorted(found, key=lambda worth: (worth.selector in ORACLES, -worth.delta_D.mean()))
+
+
+def worth_table(found: Sequence[Worth]) -> Table:
+    """A row for each selector, the best first; oracles apart."""
+    header = [
+        "Selector", "Score", "Δ to En-Dev", "s.d.", "% of All-Target's", "% better", "Rank correlation", "p", "p (Z)"
+    ]  # fmt: skip
+    rows = {
+        worth.selector: [
+            worth.selector,
+            f"{worth.score:.1f}",
+            f"{worth.delta_D.mean():+z.2f}",
+            f"{worth.delta_D.std(ddof=1):.2f}" if len(worth.delta_D) > 1 else "-",
+            "-" if np.isnan(worth.share) else f"{worth.share:.0f}",
+            f"{worth.better:.0f}",
+            f"{worth.correlation:+z.2f}",
+            "-" if worth.selector == REFERENCE else f"{worth.p_value:.3f}",
+            "-" if worth.selector == REFERENCE else f"{worth.p_z:.3f}",
+        ]
+        for worth in found
+    }
+    rules = [row for name, row in rows.items() if name not in ORACLES]
+    return Table(header, [rules, [row for name, row in rows.items() if name in ORACLES]])
+
+
+def advice(found: Sequence[Worth], recommended: pd.DataFrame) -> str:
+    """Which rule to use and how much better it is, in one sentence, and what it is made of in another.
+
+    Args:
+        found: every selector's worth.
+        recommended: rows of pivots, rule, weight, gains and reason.
+    """
+    by_name = {worth.selector: worth for worth in found}
+    draws = len(found[0].delta_D)
+    use, lms = by_name[RECOMMENDED], by_name["LMS"]
+    sentence = (
+        f"Use {RECOMMENDED}: over {draws} {'draws' if draws > 1 else 'draw'} of the meta split its picks are "
+        f"{_points(use.delta_D.mean())} En-Dev's on the mean over the targets (p = {use.p_value:.3f}, corrected "
+        f"t-test), LMS's {_points(lms.delta_D.mean())}, Random's {_points(by_name['Random'].delta_D.mean())}"
+    )
+    if not np.isnan(use.share):
+        sentence += f"; that is {use.share:.0f} % of what All-Target gains"
+    if use.delta_D.mean() <= 0:
+        sentence = sentence.replace(f"Use {RECOMMENDED}", f"Here nothing is gained by {RECOMMENDED}", 1)
+    first = recommended[recommended["pivots"] == recommended["pivots"].iloc[0]]
+    parts = [f"{row.weight:.0%} {row.rule}" for row in first.itertuples() if row.weight > 0]
+    return f"{sentence}. It was made from the pivots alone, as {', '.join(parts)}: {first['reason'].iloc[0]}."
+
+
+def deployment_table(deployment: pd.DataFrame, rules: Mapping[str, str]) -> Table:
+    """For each target the candidate that some rules pick of all.
+
+    Args:
+        deployment: rows of target, rule and candidate.
+        rules: to show, and what heads their columns.
+    """
+    picked = deployment.pivot(index="target", columns="rule", values="candidate")
+    shown = [rule for rule in rules if rule in picked]
+    rows = [[str(target), *picked.loc[target, shown]] for target in deployment["target"].drop_duplicates()]
+    return Table(["Target", *(rules[rule] for rule in shown)], [rows])
+
+
+def _points(delta: float) -> str:
+    return f"{abs(delta):.2f} points {'above' if delta >= 0 else 'below'}"
