@@ -190,7 +190,8 @@ def _conclude(store: Store, material: Material, folder: str, grid: list[Point], 
 def _transfer(experiment: Experiment, store: Store, material: Material, origin: dict[str, Any]) -> None:
     """Score every candidate for every target by another experiment's rankers, and write the tables."""
     assert experiment.ranker.transfer_from
-    saved = transfer.read(experiment.ranker.transfer_from, experiment)
+    choosable = [name for name, part in zip(material.candidates, material.part_C, strict=True) if part == "test"]
+    saved = transfer.read(experiment.ranker.transfer_from, experiment, choosable)
     used, scores = dict[tuple[tuple[str, ...], int], dict[str, Any]](), []
     for target, rankers in transfer.apply(saved, experiment.targets, material).items():
         for one, score_C in rankers:

@@ -7,7 +7,7 @@ The ranker of English-only candidates orders multilingually fine-tuned ones, who
 Shape suffix: C candidates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,17 @@ class Saved:
     ranker: Ranking
 
 
-def read(folder: str, experiment: Experiment) -> list[Saved]:
+def read(folder: str, experiment: Experiment, pool: Collection[str]) -> list[Saved]:
     """The rankers that an experiment has chosen.
+
+    Args:
+        folder: of that experiment.
+        experiment: whose candidates they are to score.
+        pool: its candidates that may be picked.
 
     Raises:
         MissingError: it has none of its own.
-        RankingError: they take other features or language vectors, or were taught by other tasks as well.
+        RankingError: they take other features or language vectors, or were taught by other tasks or by the pool.
     """
     store = Store(folder, "ranker.transfer_from")
     where = f"ranker.transfer_from: {store.where()}"
@@ -53,6 +58,12 @@ def read(folder: str, experiment: Experiment) -> list[Saved]:
         raise RankingError(f"{where} has rankers of another kind: {difference}")
     if there["ranker.auxiliary"]:
         raise RankingError(f"{where} has rankers that other tasks taught too (ranker.auxiliary); accepted are others")
+    split = rankings.read_split(store)
+    if taught := set(split[split == "train"].index) & set(pool):
+        raise RankingError(
+            f"{where} has rankers that {len(taught)} of the candidates to pick from have taught, among them "
+            f"{min(taught)}; accepted are other candidates, or the same meta_split and seed"
+        )
     identity.warn_of_another_encoder(store, experiment)
     return [Saved(tuple(record["pivots"]), record, load(record["fit"], weights)) for record, weights in kept]
 

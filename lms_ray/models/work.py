@@ -90,6 +90,7 @@ class Work:
         pivots = fmean(map(len, experiment.pivot_sets))
         rankers = experiment.number_of_rankers
         if experiment.ranker.fit == "fast":
+            width *= len(experiment.ranker.features)  # which a net would sum
             looked_at = 2 * train * pivots * (2 * width + train)  # features there and back, and differences in score
             return Stage(rankers, LOOKS * looked_at * rankers)
         shown = 2 * pairs * pivots * experiment.ranker.epochs  # candidates to each ranker

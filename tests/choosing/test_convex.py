@@ -74,6 +74,35 @@ def test_the_solution_is_that_of_the_listed_pairs(with_language: bool, cells: in
     assert np.linalg.norm(stronger.weight_HV) < np.linalg.norm(ranker.weight_HV)
 
 
+def test_lessons_of_several_tasks_are_one_loss_over_all_their_pairs():
+    """Also where they have other numbers of candidates and of languages."""
+    lesson = planted()
+    by_pivot = [Lesson(lesson.feature_CPH[:, [p]], lesson.score_CP[:, [p]], lesson.language_PV[[p]]) for p in range(P)]
+    (together,) = convex.fit(by_pivot[0], [0.01], "cpu", by_pivot[1:])
+    np.testing.assert_allclose(together.weight_HV, fitted(lesson, 0.01).weight_HV, rtol=1e-3, atol=1e-8)
+
+    few = by_pivot[2].of(np.arange(7))
+    (found,) = convex.fit(by_pivot[0], [0.01], "cpu", [few])
+
+    def slope(weight_HV: np.ndarray) -> np.ndarray:
+        """Of the penalised mean over the listed pairs, by the weights of features as they are."""
+        total, count = np.zeros_like(weight_HV), 0
+        for one in (by_pivot[0], few):
+            vector_V = np.append(one.language_PV[0] / np.linalg.norm(one.language_PV[0]), 1)
+            first_N, second_N, _, wins_N = pairs(one.score_CP)
+            winner_N, loser_N = np.where(wins_N, first_N, second_N), np.where(wins_N, second_N, first_N)
+            difference_NH = one.feature_CPH[winner_N, 0] - one.feature_CPH[loser_N, 0]
+            surprise_N = 1 / (1 + np.exp(difference_NH @ weight_HV @ vector_V))
+            total -= np.outer(surprise_N @ difference_NH, vector_V)
+            count += len(wins_N)
+        centred = [one.feature_CPH[:, 0] - one.feature_CPH[:, 0].mean(0) for one in (by_pivot[0], few)]
+        variance_H = np.mean(np.concatenate(centred) ** 2, axis=0)
+        return total / count + 0.01 * weight_HV * (H * variance_H)[:, None]
+
+    at_zero = np.abs(slope(np.zeros_like(found.weight_HV)))
+    assert (np.abs(slope(found.weight_HV)) < 1e-4 * at_zero.max(axis=1, keepdims=True)).all()
+
+
 def test_nothing_but_who_wins_within_a_pivot_is_learned_from():
     """Not by how much, nor from the order of the candidates, nor from where a language's features lie."""
     lesson = planted()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lms_ray.choosing.ranker import Lesson, fit, pairs, ranks, validate
+from lms_ray.choosing.ranker import Lesson, ScoringNet, epochs, fit, pairs, ranks, validate
 from lms_ray.settings.choosing import Ranker
+from lms_ray.settings.loading import load
 
 SETTINGS = Ranker(hidden=64, epochs=10)
 QUICK = Ranker(hidden=8, epochs=2)
@@ -73,6 +74,57 @@ def test_pairs_with_equal_scores_carry_no_label():
     assert list(zip(first, second, pivot, wins, strict=True)) == [(0, 2, 0, 1), (1, 2, 0, 1)]
     with pytest.raises(ValueError, match="no two meta-train candidates differ"):
         taught(Lesson(np.ones((4, P, H)), np.full((4, P), 0.7), None))
+
+
+def test_published_code_learns_from_every_pair_and_half_from_a_tie():
+    """Its loss over one batch of all pairs, written out: sigmoid of the difference, cross-entropy with 0, 1/2 or 1."""
+    settings = load("released-code", ["data.root=/data", "data.files=x"]).ranker
+    assert (settings.hidden, settings.epochs, settings.ties, settings.checkpoint) == (512, 5, "half", "best")
+    lesson = planted()
+    score_CP = np.round(lesson.score_CP, 1)
+    net = ScoringNet(H, V, 16)
+    score_PC = [net.score(lesson.feature_CPH[:, pivot], lesson.language_PV[pivot]) for pivot in range(P)]
+    losses, ties = [], 0
+    for i in range(C):
+        for j in range(i + 1, C):
+            for pivot in range(P):
+                wins = 1 / (1 + np.exp(score_PC[pivot][j] - score_PC[pivot][i]))
+                label = 0.5 * (1 + np.sign(score_CP[i, pivot] - score_CP[j, pivot]))
+                losses.append(-label * np.log(wins) - (1 - label) * np.log(1 - wins))
+                ties += label == 0.5
+    assert 0 < ties < len(losses) == P * C * (C - 1) / 2
+    tied = Lesson(lesson.feature_CPH, score_CP, lesson.language_PV)
+    first = next(next(epochs(net, [tied], settings, len(losses), 1e-3, seed=0)))
+    assert float(first) == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_the_best_epoch_is_that_of_the_highest_tau_on_meta_dev():
+    """Meta-dev wants the opposite of what is taught: no epoch is better than the first."""
+    lesson = planted()
+    backwards = Lesson(lesson.feature_CPH, -lesson.score_CP, lesson.language_PV).of(HELD_OUT)
+    best = SETTINGS.model_copy(update={"checkpoint": "best"})
+    first = taught(lesson.of(TRAIN), SETTINGS.model_copy(update={"epochs": 1}))
+    assert same(first, taught(lesson.of(TRAIN), best, dev=backwards))
+    last = taught(lesson.of(TRAIN), SETTINGS)
+    assert same(last, taught(lesson.of(TRAIN), SETTINGS, dev=backwards))
+    found = taught(lesson.of(TRAIN), best, dev=lesson.of(HELD_OUT))
+    assert validate(found, lesson.of(HELD_OUT)) >= max(validate(net, lesson.of(HELD_OUT)) for net in (first, last))
+
+
+def test_fusion_gives_weight_to_the_kind_that_tells():
+    lesson = planted()
+    noise_CPH = np.random.default_rng(4).normal(size=lesson.feature_CPH.shape)
+    fused = Lesson(np.concatenate([noise_CPH, lesson.feature_CPH], 2), lesson.score_CP, lesson.language_PV)
+    net = taught(fused, Ranker(hidden=32, epochs=20, features=("source", "target")))
+    assert net.fusion_KH.shape == (2, H)
+    noise, told = net.fusion_KH.detach().softmax(0).mean(1).tolist()
+    assert told > noise + 0.05, (told, noise)
+    again = ScoringNet.of(net.state_dict())
+    assert again.width == 2 * H
+    np.testing.assert_array_equal(
+        again.score(fused.feature_CPH[:, 0], fused.language_PV[0]),
+        net.score(fused.feature_CPH[:, 0], fused.language_PV[0]),
+    )
 
 
 def test_a_pivot_of_ties_teaches_nothing():

@@ -1,0 +1,44 @@
+"""Experiments whose candidates are encoded, made by the store's own writers: all that ranking needs, and no Ray."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lms_ray import tasks
+from lms_ray.models.job import Job
+from lms_ray.settings.loading import load, to_yaml
+from lms_ray.store import encodings, identity, lineage, pool
+from lms_ray.store.encodings import CorpusRow, Encoding
+from lms_ray.store.files import Store
+
+C, E, H = 24, 2, 5
+DEFAULTS = ("pivots=[ar, de, es]", "targets=[nl, pt, de]", "ranker.fit=fast", "ranker.l2=[0.1, 0.01]")
+
+
+def encoded(storage: Path, name: str, *overrides: str, seed: int = 0, width: int = H) -> Job:
+    """An experiment of 24 candidates, whose dev sets they get right as their first feature says."""
+    experiment = load(None, [*DEFAULTS, *overrides, f"storage={storage}", f"name={name}"])
+    store, rng = Store(experiment.folder), np.random.default_rng(seed)
+    store.write_bytes(identity.CONFIGURATION, to_yaml(experiment).encode())
+    candidates = [f"s{seed}-{number:02}" for number in range(C)]
+    made_by = {"settings": lineage.settings(experiment, lineage.CANDIDATES)}
+    pool.write(store, [{"id": candidate} for candidate in candidates], made_by)
+    names = [f"{language}-dev" for language in experiment.languages]
+    rows = [CorpusRow(corpus, E, f"{corpus} {seed}", ("a", "b")) for corpus in names]
+    encodings.write_corpora(store, rows, {"settings": lineage.settings(experiment, lineage.ENCODING)})
+    statistics = tasks.get(experiment.task).statistics
+    for candidate in candidates:
+        fresh = {}
+        for corpus in names:
+            feature_H = rng.normal(size=width)
+            right_ES = np.full((E, len(statistics)), 1000.0)
+            right_ES[:, 0] = np.round(500 + 100 * feature_H[0])
+            fresh[corpus] = Encoding(feature_H, right_ES)
+        encodings.write(store, candidate, fresh, statistics, {row.name: row.digest for row in rows}, [])
+    return Job(experiment, store)
+
+
+def again(job: Job, *overrides: str) -> Job:
+    """The same folder, with other settings."""
+    storage, _, name = job.store.root.rpartition("/")
+    return Job(load(None, [*DEFAULTS, *overrides, f"storage={storage}", f"name={name}"]), job.store)
