@@ -72,8 +72,8 @@ class Ranker(Model):
     auxiliary: Several[PathOrUri] = ()
     """Folders of experiments on other tasks, encoded by candidates of the same encoder, that teach the ranker too
     (paper, A.4): their candidates' order in each language of this experiment that they know, pivots and targets, with
-    the task joined to the language vector. So labels of another task in a target language are used; those of this task
-    stay unseen, and an experiment on this same task is refused."""
+    the task joined to the language vector (or alone, where there is none). So labels of another task in a target
+    language are used; those of this task stay unseen, and an experiment on this same task is refused."""
     transfer_from: PathOrUri | None = None
     """Folder of an experiment whose rankers score the candidates of this one, in place of fitting any (paper, Table 4):
     for each target the ranker of the most pivots that do not hold it. `fit`, `features` and `language_vector` must be

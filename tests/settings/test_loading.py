@@ -65,6 +65,10 @@ MISTAKES = [  # overrides; in the message: key, what was found, what is accepted
         ["15 candidates", "at least 2"],  # 7 + 7 leave 1
     ),
     (["meta_split.train=0.6"], ["meta_split", "1.1", "sum to 1"]),
+    (["ranker.features=[english]"], ["ranker.features", "'english'", "'source', 'pivot' or 'target'"]),
+    (["ranker.features=[]"], ["ranker.features", "found []", "at least one"]),
+    (["ranker.auxiliary=[a, a]"], ["ranker", "auxiliary names a folder twice"]),
+    (["ranker.auxiliary=[a]", "ranker.transfer_from=b"], ["ranker", "accepted is one of the two"]),
     (["ranker.learning_rate=[]"], ["ranker.learning_rate", "found []", "at least one"]),
     (["ranker.batch_size=[16, 16]"], ["ranker.batch_size", "[16, 16]", "once"]),
     (["finetune.adam_betas=[2, 5]"], ["finetune.adam_betas", "2"]),
@@ -320,6 +324,14 @@ def test_settings_know_no_tasks_and_no_formats(written):
 def test_a_language_without_files_is_named(written):
     with pytest.raises(ConfigError, match=r"data\.files names nothing for it, sv"):
         load(written(NO_PRESET), ["targets=[it, fr, sv]"])
+
+
+def test_a_preset_may_stand_on_another():
+    """The authors' code is the paper's experiment with another ranker."""
+    released, paper = (load(preset, ["data.root=/data", "data.files=x"]) for preset in ("released-code", "paper"))
+    changed = {"preset", "name", "ranker"}
+    assert released.model_dump(exclude=changed) == paper.model_dump(exclude=changed)
+    assert (released.preset, released.ranker.hidden, released.ranker.l2) == ("released-code", 512, paper.ranker.l2)
 
 
 def test_a_missing_file_is_refused_with_the_presets():
