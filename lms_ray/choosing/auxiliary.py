@@ -44,16 +44,15 @@ def read(folder: str, experiment: Experiment, width: int) -> Auxiliary:
         )
     identity.warn_of_another_encoder(store, experiment)
     lineage.require_encoded(other, store)
-    example = tasks.get(other.task).example
-    described_by = roles.describing(other, example)
-    spoken = [language for language in roles.describing(experiment, example) if language in described_by]
-    absent = set(experiment.pivots) - set(spoken) if "pivot" in experiment.ranker.features else set()
-    if absent or not spoken:
-        raise RankingError(
-            f"{where} knows {', '.join(described_by)}; needed are "
-            + (f"all pivots, as ranker.features names pivot: {', '.join(sorted(absent))}" if absent else "pivots or "
-               f"targets of this experiment: {', '.join(roles.describing(experiment, example))}")
-        )  # fmt: skip
+    task, here = tasks.get(other.task), roles.describing(experiment, tasks.get(experiment.task).example)
+    described_by = roles.describing(other, task.example)
+    spoken = [language for language in here if language in described_by]
+    known = f"{where} knows {', '.join(described_by)}"
+    if not spoken:
+        raise RankingError(f"{known}; needed are pivots or targets of this experiment: {', '.join(here)}")
+    absent = [pivot for pivot in experiment.pivots if pivot not in spoken]
+    if absent and "pivot" in experiment.ranker.features:
+        raise RankingError(f"{known}; needed are all pivots, as ranker.features names pivot: {', '.join(absent)}")
     everyone = pool.candidates(store)
     try:
         part_C = divide(len(everyone), experiment.meta_split, experiment.seed)
@@ -65,7 +64,6 @@ def read(folder: str, experiment: Experiment, width: int) -> Auxiliary:
     source = [roles.source(other)] if "source" in experiment.ranker.features else []
     encodings.require(store, candidates, list(dict.fromkeys([*texts, *scored, *source])))
     feature_CNH = encodings.features(store, candidates, [*texts, *source])
-    task = tasks.get(other.task)
     score_CG = task.score(encodings.sums(store, candidates, scored, task.statistics))
     if feature_CNH.shape[-1] != width:
         raise RankingError(

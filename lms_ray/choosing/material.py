@@ -117,7 +117,8 @@ class Material:
 
     def _vectors(self, known: "Material | Auxiliary", languages: Sequence[str], task: int) -> np.ndarray | None:
         """Language vectors; with several tasks, the task joined to them at the same length, so that neither drowns."""
-        vector_GV = None if known.vector_GV is None else known.vector_GV[[known.languages.index(x) for x in languages]]
+        rows = [known.languages.index(language) for language in languages]
+        vector_GV = None if known.vector_GV is None else known.vector_GV[rows]
         if not self.auxiliary:
             return vector_GV
         task_GT = np.tile(np.eye(1 + len(self._other_tasks))[task], (len(languages), 1))
