@@ -39,7 +39,6 @@ from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.pretrained import some
-from lms_ray.tasks.tally import Tally
 from lms_ray.tasks.windows import Windows
 
 log = logging.getLogger(__name__)
@@ -109,7 +108,7 @@ def _encode_missing(job: Job) -> None:
         parts: dict[str, list[Encoded]] = defaultdict(list)
         for index in work[result.candidate]:
             parts[shards[index].corpus].append(of_shard[index].encoded)
-        fresh = {name: _whole(of_corpus, experiment.encode.predictions) for name, of_corpus in parts.items()}
+        fresh = {name: _whole(of_corpus, task, experiment.encode.predictions) for name, of_corpus in parts.items()}
         uses = [part.use for part in of_shard.values()]
         encodings.write(store, result.candidate, fresh, task.statistics, digests, uses)
         done += 1
@@ -142,7 +141,7 @@ def _digests(
     return {corpus.name: content_hash(corpus.digest, settings) for corpus in wanted}
 
 
-def _whole(shards: Sequence[Encoded], predictions: int) -> Encoding:
+def _whole(shards: Sequence[Encoded], task: Task, predictions: int) -> Encoding:
     """A corpus from its shards, in their order; of its first examples the labels are kept."""
     count = sum(shard.examples for shard in shards)
     feature_H = np.sum([shard.cls_sum_H for shard in shards], axis=0) / count
@@ -151,7 +150,7 @@ def _whole(shards: Sequence[Encoded], predictions: int) -> Encoding:
     return Encoding(
         feature_H,
         np.concatenate([shard.statistics_ES for shard in shards]),
-        Tally.unpack(tally).means() if len(tally) else {},
+        task.means(tally) if len(tally) else {},
         np.concatenate([shard.label_U for shard in shards])[: units_E.sum()],
     )
 

@@ -13,7 +13,6 @@ from transformers import PreTrainedModel
 
 from lms_ray.settings.models import Encode
 from lms_ray.tasks.base import Task
-from lms_ray.tasks.tally import tally
 from lms_ray.tasks.windows import Batch, Windows, by_length, on_device, pad
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32768}
@@ -29,7 +28,7 @@ class Encoded:
     statistics_ES: np.ndarray
     """Example statistics, float64."""
     tally: np.ndarray
-    """What is to be seen without labels, in the flat form of `tasks.tally`; empty for text without units."""
+    """What is seen without labels, sums as `tasks.tally` makes them; empty for text without units."""
     label_U: np.ndarray
     """The label of each unit of the first examples, int32."""
     units_E: np.ndarray
@@ -70,8 +69,9 @@ def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encod
             share_B = on_device(share_W[chosen_B], device)
             cls_sum_H += share_B @ cls_BH
             predicted.append(task.predict(output, batch))
-            if units := task.unit_logits(output, batch, share_B):
-                tallied.append(tally(*units, labels=task.outputs_are_labels))
+            sums = task.tally(output, batch, predicted[-1], share_B)
+            if sums is not None:
+                tallied.append(sums)
     predicted_W: list[np.ndarray] = [np.empty(0)] * len(windows)
     for chosen_B, of_batch in zip(batches, predicted, strict=True):
         for window, of_window in zip(chosen_B, of_batch.cpu().numpy(), strict=True):

@@ -27,16 +27,6 @@ CORPORA = "corpora.parquet"
 VERSION = 4
 """Of the tables: what was written by an older one is encoded again."""
 TABLES = ("features", "sums", "signals", "predictions", "statistics")
-SIGNALS = pa.schema(
-    [
-        ("corpus", pa.string()),
-        *((name, pa.float64()) for name in ("units", "confidence", "entropy")),
-        *((name, pa.float64()) for name in ("softmax_norm", "taylor_norm", "spread", "nuclear_norm")),
-        ("confidences", pa.list_(pa.float64())),
-        ("label_share", pa.list_(pa.float64())),
-    ]
-)
-"""Means over units, as `tasks.tally` defines them; null for text that has none."""
 PREDICTIONS = pa.schema([("corpus", pa.string()), ("labels", pa.list_(pa.int32()))])
 
 
@@ -49,7 +39,7 @@ class Encoding:
     statistics_ES: np.ndarray
     """Example statistics, float64; all zero for text without labels."""
     signals: Mapping[str, Any] = field(default_factory=dict)
-    """Means over units by the names of `SIGNALS`; none for text that has no units of the task."""
+    """Means over units, numbers or lists, by the names of `tasks.tally`; none for text without units of the task."""
     label_U: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
     """The label of each unit of the first examples."""
 
@@ -157,12 +147,12 @@ def write(
     for name, encoding in fresh.items():
         parts["features"].append(pa.table({"corpus": [name], "feature": [encoding.feature_H]}))
         parts["sums"].append(_statistics_rows(name, statistics, encoding.statistics_ES.sum(0, keepdims=True)))
-        parts["signals"].append(pa.Table.from_pylist([{"corpus": name, **encoding.signals}], SIGNALS))
+        parts["signals"].append(pa.Table.from_pylist([{"corpus": name, **encoding.signals}]))
         parts["predictions"].append(pa.table({"corpus": [name], "labels": [encoding.label_U]}, PREDICTIONS))
         parts["statistics"].append(_statistics_rows(name, statistics, encoding.statistics_ES))
     store.delete(f"{unit(candidate)}/DONE.json")  # between the tables below the folder is not whole
     files = {
-        f"{table}.parquet": store.write_table(f"{unit(candidate)}/{table}.parquet", pa.concat_tables(of_table))
+        f"{table}.parquet": store.write_table(f"{unit(candidate)}/{table}.parquet", _together(of_table))
         for table, of_table in parts.items()
     }
     corpora = {name: digests[name] for name in [*kept, *fresh]}
@@ -226,9 +216,9 @@ def sums(store: Store, candidates: Sequence[str], corpora: Sequence[str], statis
 
 
 def signals(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> dict[str, np.ndarray]:
-    """What was seen without labels, by the names of `SIGNALS`: arrays of shape (C, G) or (C, G, ...), float64.
+    """What was seen without labels, by the names of `tasks.tally`: shape (C, G), or (C, G, ...) of a list, float64.
 
-    NaN where a corpus has no units of the task.
+    NaN where a corpus has no units of the task; empty where none of them has.
 
     Raises:
         MissingError: a candidate was not encoded on one of them.
@@ -238,15 +228,13 @@ def signals(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> 
         table = store.read_unit_table(unit(candidate), "signals.parquet", filters=[("corpus", "in", list(corpora))])
         tables.append(table.take(_rows_of(table, candidate, corpora)))
     shape = len(candidates), len(corpora)
-    table, result = pa.concat_tables(tables), {}
-    for name in SIGNALS.names[1:]:
-        column = table[name].to_pylist()
-        if pa.types.is_list(SIGNALS.field(name).type):
-            width = max((len(value) for value in column if value is not None), default=0)
-            column = [[np.nan] * width if value is None else value for value in column]
-            result[name] = np.asarray(column, float).reshape(*shape, width)
-        else:
-            result[name] = np.asarray(column, float).reshape(shape)
+    result = {}
+    for name, column in _together(tables).to_pydict().items():
+        seen = [value for value in column if value is not None]
+        if name != "corpus" and seen:
+            nothing = np.full_like(seen[0], np.nan, float)
+            values = [nothing if value is None else value for value in column]
+            result[name] = np.asarray(values, float).reshape(*shape, *nothing.shape)
     return result
 
 
@@ -299,6 +287,11 @@ def _require(candidate: str, corpora: Sequence[str], found: Container[str]) -> N
 
 def _not_encoded(candidate: str, corpora: Sequence[str]) -> MissingError:
     return MissingError(f"{candidate} was not encoded on {', '.join(corpora)}; run `python -m lms_ray.features` first")
+
+
+def _together(tables: Sequence[pa.Table]) -> pa.Table:
+    """One table of several; a column that one of them lacks, as the signals of text without units do, is null there."""
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def _statistics_rows(corpus: str, names: Sequence[str], statistics_NS: np.ndarray) -> pa.Table:

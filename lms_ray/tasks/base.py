@@ -14,6 +14,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from lms_ray.data import DataError
 from lms_ray.data.examples import NONE
 from lms_ray.tasks.pretrained import from_pretrained, some
+from lms_ray.tasks.tally import label_means
 from lms_ray.tasks.windows import Batch, Windows
 from lms_ray.tasks.words import tokenise_words
 
@@ -32,11 +33,9 @@ class Task(ABC):
     metric: ClassVar[str]
     """Name of the score, for tables."""
     statistics: ClassVar[tuple[str, ...]]
-    """Names of the example statistics; the metric is a ratio of their sums."""
+    """Names of the example statistics; the metric is a ratio of their sums, and so is `accuracy`."""
     model_class: ClassVar[Any]
     """An Auto class of transformers, or one like it: encoder with this task's head."""
-    outputs_are_labels: ClassVar[bool] = True
-    """Whether the head's outputs are labels, the same for every text, and not places in it."""
     special_tokens: ClassVar[tuple[str, ...]] = ()
     """Sub-words that the task adds to the tokenizer."""
 
@@ -87,17 +86,19 @@ class Task(ABC):
         """What is kept of a batch's outputs for scoring, shape (B, ...), computed on the model's device."""
 
     @abstractmethod
-    def unit_logits(self, output: Any, batch: Batch, share_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """What the unlabelled signals are made from.
+    def tally(self, output: Any, batch: Batch, predicted: torch.Tensor, share_B: torch.Tensor) -> torch.Tensor | None:
+        """What is seen of a batch without labels: sums over its units, as `tasks.tally` makes them; None without units.
 
         Args:
             output: the model's.
             batch: that gave it.
+            predicted: what `predict` made of it.
             share_B: what each window is of its example: a half where it has two.
-
-        Returns:
-            Logits of each unit, shape (B, U, K), and how much it counts, shape (B, U); None where the text has none.
         """
+
+    def means(self, sums: np.ndarray) -> dict[str, Any]:
+        """What is stored of the sums of all batches, by name."""
+        return label_means(sums)
 
     @abstractmethod
     def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +121,10 @@ class Task(ABC):
     @abstractmethod
     def score(self, sums: np.ndarray) -> np.ndarray:
         """The metric in [0, 1] from summed statistics, shape (..., number of statistics) to (...)."""
+
+    def accuracy(self, sums: np.ndarray) -> np.ndarray:
+        """Share of units that are right, shapes as for `score`, which it is unless a task says otherwise."""
+        return self.score(sums)
 
     def baselines(self, training: Iterable[Any], examples: Sequence[Any]) -> dict[str, np.ndarray]:
         """Answers that need no model, for tables to hold the candidates against.
@@ -201,6 +206,6 @@ def _last_layer(model: PreTrainedModel) -> torch.nn.Linear:
 
 
 def micro_f1(sums: np.ndarray) -> np.ndarray:
-    """F1 from summed (tp, predicted, gold), shape (..., 3) to (...); 0 where nothing is right."""
-    tp, predicted, gold = np.moveaxis(np.asarray(sums, float), -1, 0)
+    """F1 from sums that begin with (tp, predicted, gold), to shape (...); 0 where nothing is right."""
+    tp, predicted, gold = np.moveaxis(np.asarray(sums, float)[..., :3], -1, 0)
     return 2 * tp / np.maximum(predicted + gold, 1)

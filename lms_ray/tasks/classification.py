@@ -26,6 +26,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from lms_ray.data import DataError
 from lms_ray.data.examples import LabelledText
 from lms_ray.tasks.base import Task
+from lms_ray.tasks.tally import of_labels
 from lms_ray.tasks.windows import Batch, Windows
 from lms_ray.tasks.words import cls_positions
 
@@ -104,12 +105,11 @@ class Classification(Task):
         assert output.logits is not None
         return output.logits.float()
 
-    def unit_logits(
-        self, output: SequenceClassifierOutput, batch: Batch, share_B: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of each window; a text's windows count as one together."""
-        assert output.logits is not None
-        return output.logits[:, None], share_B[:, None]
+    def tally(
+        self, output: SequenceClassifierOutput, batch: Batch, predicted: torch.Tensor, share_B: torch.Tensor
+    ) -> torch.Tensor:
+        """A text is a unit; its windows count as one together."""
+        return of_labels(predicted[:, None], share_B[:, None])
 
     def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The class of each text."""

@@ -18,7 +18,7 @@ class NamedEntities(Tagging):
     name = "ner"
     example = EntitySentence
     metric = "F1"
-    statistics = ("tp", "predicted", "gold")
+    statistics = ("tp", "predicted", "gold", "right", "words")
 
     @classmethod
     def outputs(cls, names: Iterable[str]) -> tuple[str, ...]:
@@ -31,8 +31,8 @@ class NamedEntities(Tagging):
         return frozenset(label[2:] for label in self.labels if label != NONE)
 
     def count(self, windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
-        """Right, predicted and annotated entities of each sentence."""
-        counts = np.zeros((windows.examples, 3))
+        """Right, predicted and annotated entities of each sentence; words whose tag is right, and words."""
+        counts = np.zeros((windows.examples, 5))
         if windows.labels_T is None:
             return counts
         scored_T = np.flatnonzero(windows.labels_T != IGNORE)
@@ -41,9 +41,14 @@ class NamedEntities(Tagging):
         gold, predicted = (tags[of_T[scored_T]] for of_T in (windows.labels_T, flat(windows, predicted_W)))
         bounds = np.searchsorted(example_T, np.arange(windows.examples + 1))
         for example, (start, end) in enumerate(pairwise(bounds)):
-            counts[example] = entities.counts(gold[start:end].tolist(), predicted[start:end].tolist())
+            counts[example, :3] = entities.counts(gold[start:end].tolist(), predicted[start:end].tolist())
+            counts[example, 3:] = (gold[start:end] == predicted[start:end]).sum(), end - start
         return counts
 
     def score(self, sums: np.ndarray) -> np.ndarray:
         """Micro F1 over entities."""
         return micro_f1(sums)
+
+    def accuracy(self, sums: np.ndarray) -> np.ndarray:
+        """Share of words whose tag is right."""
+        return sums[..., 3] / sums[..., 4]

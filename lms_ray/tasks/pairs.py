@@ -18,6 +18,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from lms_ray.data.examples import Pair
 from lms_ray.tasks.base import NONE, Task, micro_f1
+from lms_ray.tasks.tally import of_labels
 from lms_ray.tasks.windows import Batch, Windows
 from lms_ray.tasks.words import cls_positions, without_vanishing_words
 
@@ -77,7 +78,7 @@ class Pairs(Task):
     """The metric is the micro F1 over the labels that are not `O`."""
 
     metric = "F1"
-    statistics = ("tp", "predicted", "gold")
+    statistics = ("tp", "predicted", "gold", "right", "pairs")
     model_class = EntityPairClassifier
     special_tokens = MARKERS
 
@@ -135,9 +136,9 @@ class Pairs(Task):
         """The best label of each pair, shape (B, 1)."""
         return output.logits.argmax(-1, keepdim=True)
 
-    def unit_logits(self, output: Any, batch: Batch, share_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Logits of each pair; plain text has none."""
-        return None if batch.spans_B2 is None else (output.logits[:, None], share_B[:, None])
+    def tally(self, output: Any, batch: Batch, predicted: torch.Tensor, share_B: torch.Tensor) -> torch.Tensor | None:
+        """A pair is a unit; plain text has none."""
+        return None if batch.spans_B2 is None else of_labels(output.logits[:, None], share_B[:, None])
 
     def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The label of each pair."""
@@ -150,17 +151,25 @@ class Pairs(Task):
         return (pair.labels[0] if pair.labels else NONE for pair in examples)
 
     def count(self, windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
-        """Whether a pair's label is right, whether it has been given one, and how many it has."""
-        counts = np.zeros((windows.examples, 3))
+        """Whether a pair's label is right, whether it has been given one, how many it has; whether all is right, and 1.
+
+        Of a pair without a label it is right to give none.
+        """
+        counts = np.zeros((windows.examples, 5))
         none = self.number[NONE]
         for example, gold in enumerate(windows.gold_E):
             label = int(predicted_W[example][0])
-            counts[example] = label in gold, label != none, len(gold)
+            is_right = label in gold if gold else label == none
+            counts[example] = label in gold, label != none, len(gold), is_right, 1
         return counts
 
     def score(self, sums: np.ndarray) -> np.ndarray:
         """Micro F1 over relations."""
         return micro_f1(sums)
+
+    def accuracy(self, sums: np.ndarray) -> np.ndarray:
+        """Share of pairs whose label is right, or that have none and are given none."""
+        return sums[..., 3] / sums[..., 4]
 
 
 class _SubWords:

@@ -12,6 +12,7 @@ from transformers import AutoModelForQuestionAnswering, PreTrainedModel, PreTrai
 from lms_ray.data.examples import Question
 from lms_ray.tasks import answers
 from lms_ray.tasks.base import Task
+from lms_ray.tasks.tally import of_spans, span_means
 from lms_ray.tasks.windows import Batch, Windows, on_device
 from lms_ray.tasks.words import cls_positions
 
@@ -32,7 +33,6 @@ class QuestionAnswering(Task):
     metric = "F1"
     statistics: ClassVar[tuple[str, ...]] = ("f1", "questions")
     model_class = AutoModelForQuestionAnswering
-    outputs_are_labels = False
 
     @classmethod
     def outputs(cls, names: Iterable[str]) -> tuple[str, ...]:
@@ -112,20 +112,27 @@ class QuestionAnswering(Task):
         score_B, best_B = score_BLL.flatten(1).max(1)
         return torch.stack([best_B // length, best_B % length, score_B], dim=1)
 
-    def unit_logits(self, output: Any, batch: Batch, share_B: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Scores of each sub-word of the context as first and as last one; plain text has no questions."""
+    def tally(self, output: Any, batch: Batch, predicted: torch.Tensor, share_B: torch.Tensor) -> torch.Tensor | None:
+        """An answer's begin is a unit, and its end; plain text has no questions. A question's windows count as one."""
         if batch.offsets_BL2 is None:
             return None
         score_B2L = torch.stack([output.start_logits, output.end_logits], dim=1)
-        allowed_BL = _in_context(batch, score_B2L.device)
-        return score_B2L.masked_fill(~allowed_BL[:, None], -torch.inf), share_B[:, None].expand(-1, 2)
+        is_padding_BL = on_device(batch.attention_mask_BL == 0, score_B2L.device)
+        score_B2L = score_B2L.masked_fill(is_padding_BL[:, None], -torch.inf)
+        return of_spans(score_B2L, _in_context(batch, score_B2L.device), share_B, predicted[:, 2], MAX_ANSWER)
+
+    def means(self, sums: np.ndarray) -> dict[str, Any]:
+        """What is stored of the sums of all batches, by name."""
+        return span_means(sums)
 
     def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Where each answer begins and ends: two units to a question, places in its window; the window is not told."""
+        """The characters of the context at which each answer begins and ends: two units to a question."""
         if windows.offsets_T2 is None:
             return np.empty(0, np.int32), np.empty(0, np.int32)
-        place_E2 = [predicted_W[window][:2] for window in _best_windows(windows, predicted_W)]
-        return np.concatenate(place_E2).astype(np.int32), np.repeat(np.arange(windows.examples, dtype=np.int32), 2)
+        best_E = _best_windows(windows, predicted_W)
+        place_E2 = windows.starts_W[best_E, None] + np.stack([predicted_W[window][:2] for window in best_E]).astype(int)
+        place_U = windows.offsets_T2[place_E2, [0, 1]].ravel()
+        return place_U, np.repeat(np.arange(windows.examples, dtype=np.int32), 2)
 
     def count(self, windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
         """F1 of each question's best answer over its windows, and 1."""

@@ -10,6 +10,7 @@ from transformers.modeling_outputs import TokenClassifierOutput
 
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.tasks.base import Task
+from lms_ray.tasks.tally import of_labels
 from lms_ray.tasks.windows import Batch, Windows, on_device
 from lms_ray.tasks.words import tokenise_words
 
@@ -46,13 +47,13 @@ class Tagging(Task):
         assert output.logits is not None
         return output.logits.argmax(-1)
 
-    def unit_logits(
-        self, output: TokenClassifierOutput, batch: Batch, share_B: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits of each sub-word; the first one of a word is a unit."""
+    def tally(
+        self, output: TokenClassifierOutput, batch: Batch, predicted: torch.Tensor, share_B: torch.Tensor
+    ) -> torch.Tensor:
+        """A word is a unit, by its first sub-word."""
         assert output.logits is not None
         assert batch.units_BL is not None
-        return output.logits, on_device(batch.units_BL, output.logits.device)
+        return of_labels(output.logits, on_device(batch.units_BL, output.logits.device))
 
     def labelled_as(self, windows: Windows, predicted_W: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """The tag of each word."""

@@ -47,7 +47,7 @@ def read(store: Store, corpus: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_signals_and_predictions_come_back_and_text_without_units_has_none(store: Store, written: Write):
-    signals = {name: float(number) for number, name in enumerate(encodings.SIGNALS.names[1:-2])}
+    signals = {"units": 3.0, "confidence": 0.8, "entropy": 0.5}
     lists = {"confidences": [0.25, 0.75], "label_share": [0.5, 0.3, 0.2]}
     of = encoded(5, seed=0)
     seen = Encoding(of.feature_H, of.statistics_ES, {**signals, **lists}, np.asarray([2, 0, 1], np.int32))

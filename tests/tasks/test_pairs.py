@@ -202,7 +202,9 @@ def test_of_several_labels_the_first_is_trained_on_and_any_is_right(pairs_task, 
     assert pairs_task.targets(batch)["labels"].tolist() == windows.label_W.tolist()
     predicted = [np.array([pairs_task.number[name]]) for name in ("owns", "born-in", "lives-in", "O", "owns", "O")]
     counts = pairs_task.count(windows, predicted)
-    assert counts.tolist() == [[1, 1, 2], [1, 1, 2], [0, 1, 2], [0, 0, 2], [0, 1, 0], [0, 0, 0]]
+    assert counts[:, :3].tolist() == [[1, 1, 2], [1, 1, 2], [0, 1, 2], [0, 0, 2], [0, 1, 0], [0, 0, 0]]
+    assert counts[:, 3].tolist() == [1, 1, 0, 0, 0, 1]
+    assert pairs_task.accuracy(counts.sum(0)) == 1 / 2
 
 
 def test_f1_equals_a_brute_force(relations, marked, examples):
@@ -257,7 +259,11 @@ def test_statistics_from_a_model_equal_a_brute_force(relations, marked, model, e
                 entity_starts=torch.from_numpy(windows.spans_W2[[window]]).long(),
             ).logits
         label = relations.labels[int(logits.argmax())]
-        assert encoded.statistics_ES[window].tolist() == [label in example.labels, label != "O", len(example.labels)]
+        is_right = label in (example.labels or ("O",))
+        assert encoded.statistics_ES[window].tolist() == [
+            *(label in example.labels, label != "O", len(example.labels)),
+            *(is_right, 1),
+        ]
     assert 0 < encoded.statistics_ES[:, 0].sum() < encoded.statistics_ES[:, 1].sum()
 
 
@@ -265,7 +271,7 @@ def test_text_without_pairs_has_features_and_nothing_to_count(relations, marked,
     lines = ["the dog runs .", "garden " * 60]
     windows = relations.text_windows(lines, marked.tokenizer, 16)
     encoded = encode(model, relations, windows, Encode())
-    assert encoded.statistics_ES.tolist() == [[0, 0, 0]] * 2
+    assert encoded.statistics_ES.tolist() == [[0] * 5] * 2
     wanted_H = np.zeros(marked.config.hidden_size)
     share_W = 1 / np.bincount(windows.example_W)[windows.example_W]
     for start, end, share in zip(windows.starts_W, windows.ends_W, share_W, strict=True):

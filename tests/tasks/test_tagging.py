@@ -192,7 +192,11 @@ def test_entities_of_every_sentence_are_counted_as_its_words_have_them(ner, enco
     for number, example in enumerate(tagged):
         tags = predicted_tags(ner, windows, rows, example, number, encoder.tokenizer)
         gold, predicted = entities.spans(example.tags), entities.spans(tags)
-        assert counts[number].tolist() == [len(gold & predicted), len(predicted), len(gold)]
+        right = sum(tag == given for tag, given in zip(example.tags, tags, strict=True))
+        assert counts[number].tolist() == [
+            *(len(gold & predicted), len(predicted), len(gold)),
+            *(right, len(example.words)),
+        ]
     assert 0 < counts[:, 0].sum() < min(counts[:, 1].sum(), counts[:, 2].sum())
 
 
@@ -204,16 +208,18 @@ def test_an_entity_that_crosses_a_windows_end_is_one(ner, encoder):
     windows = ner.windows(examples, encoder.tokenizer, 4)
     assert len(windows) > len(examples)
     gold = pad(windows, np.arange(len(windows)), 0).labels_BL
-    assert ner.count(windows, list(np.where(gold == IGNORE, 0, gold))).tolist() == [[1, 1, 1]] * 3
+    assert ner.count(windows, list(np.where(gold == IGNORE, 0, gold))).tolist() == [
+        [1, 1, 1, *words] for words in ((5, 5), (2, 2), (1, 1))
+    ]
     outside = [np.zeros(9, int)] * len(windows)
-    assert ner.count(windows, outside).tolist() == [[0, 0, 1]] * 3
+    assert ner.count(windows, outside).tolist() == [[0, 0, 1, *words] for words in ((2, 5), (1, 2), (0, 1))]
     inside = [np.full(9, ner.number["I-PER"])] * len(windows)  # no model knows where its sentence was cut
-    assert ner.count(windows, inside).tolist() == [[0, 1, 1], [0, 1, 1], [1, 1, 1]]
+    assert ner.count(windows, inside).tolist() == [[0, 1, 1, 2, 5], [0, 1, 1, 0, 2], [1, 1, 1, 0, 1]]
 
 
 def test_text_without_entities_has_nothing_to_count(ner, encoder):
     windows = ner.text_windows(["the dog runs .", "dog"], encoder.tokenizer, 4)
-    assert ner.count(windows, predictions(ner, windows)).tolist() == [[0, 0, 0]] * 2
+    assert ner.count(windows, predictions(ner, windows)).tolist() == [[0] * 5] * 2
 
 
 def test_f1_is_of_all_entities_together_and_never_undefined(ner):
