@@ -6,16 +6,24 @@ measured against other candidates is measured against all of them: their predict
 Shape suffixes: C candidates, G languages, K labels, N bins of confidence, U units (what gets a label).
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 import numpy as np
+from scipy.stats import rankdata
 
-OVERCONFIDENT = 5.0  # MaNo's threshold of the spread, above which softmax is not trusted less than its Taylor series
+SPREAD = 5.0  # mean -log probability above which MaNo trusts the softmax: predictions are sure
 LEADING = 0.25  # share of the candidates that vote in `vote`, the best on the pivots
-SIGNALS = ("confidence", "entropy", "dispersion", "mano", "atc", "agreement", "vote", "shares", "shared_with_pool")
+FEWEST = 3  # that vote: nobody votes on itself, and of two each would follow the other
+RAREST = 1e-3  # share of a label below which it is not told how much too often it is given
+SIGNALS = (
+    *("confidence", "entropy", "dispersion", "mano", "atc"),
+    *("agreement", "vote"),
+    *("shares", "shared_with_pool", "corrected_shares"),
+    *("span_log_probability", "answered", "brief"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,15 +32,15 @@ class Observed:
 
     languages: tuple[str, ...]
     seen: Mapping[str, np.ndarray]
-    """Means over units, shape (C, G) or (C, G, ...), by the names of `store.encodings.SIGNALS`."""
+    """Means over units, shape (C, G) or (C, G, ...), by the names of `tasks.tally`."""
     label_CU: Mapping[str, np.ndarray]
     """The label of each unit, by language."""
     gold_share: Mapping[str, np.ndarray]
     """Share of each label among the right ones, shape (K,), by pivot; empty where labels are places in the text."""
     source_confidences_CN: np.ndarray
     """Units of the source's dev set by confidence, as shares."""
-    source_score_C: np.ndarray
-    """Scores on it."""
+    source_right_C: np.ndarray
+    """Share of them that are right."""
 
     def signals(self, language: str, pivots: Sequence[str], pivot_z_C: np.ndarray) -> dict[str, np.ndarray]:
         """The signals of every candidate in a language, shape (C,) each; those that its text cannot give are left out.
@@ -46,22 +54,34 @@ class Observed:
             return {}
         column = self.languages.index(language)
         seen = {name: of_all[:, column] for name, of_all in self.seen.items()}
-        label_CU, leading = self.label_CU[language], math.ceil(LEADING * len(pivot_z_C))
+        label_CU, leading = self.label_CU[language], max(FEWEST, ceil(LEADING * len(pivot_z_C)))
         votes_C = np.zeros(len(pivot_z_C))
         votes_C[np.argsort(-pivot_z_C, kind="stable")[:leading]] = 1
         result = {
             "confidence": seen["confidence"],
             "entropy": -seen["entropy"],
-            "atc": above_threshold(seen["confidences"], self.source_confidences_CN, self.source_score_C),
+            "atc": above_threshold(seen["confidences"], self.source_confidences_CN, self.source_right_C),
             "agreement": self._agreement[language],
             "vote": agreement_with_vote(label_CU, votes_C),
         }
-        share_CK = seen["label_share"]
-        if share_CK.shape[1]:
-            result["dispersion"] = seen["nuclear_norm"]
-            result["mano"] = mano(seen["softmax_norm"], seen["taylor_norm"], seen["spread"])
-            result["shared_with_pool"] = -distance(share_CK, share_CK.mean(0))
-            result["shares"] = -distance(share_CK, np.mean([self.gold_share[pivot] for pivot in pivots], axis=0))
+        if "label_share" in seen:
+            share_CK = seen["label_share"]
+            gold_PK = np.stack([self.gold_share[pivot] for pivot in pivots])
+            columns = [self.languages.index(pivot) for pivot in pivots]
+            predicted_PK = self.seen["label_share"][:, columns].mean(0)
+            result |= {
+                "dispersion": seen["nuclear_norm"],
+                "mano": mano(seen["softmax_norm"], seen["taylor_norm"], seen["spread"]),
+                "shares": -distance(share_CK, gold_PK.mean(0)),
+                "shared_with_pool": -distance(share_CK, share_CK.mean(0)),
+                "corrected_shares": -distance(share_CK, corrected_shares(share_CK.mean(0), predicted_PK, gold_PK)),
+            }
+        if "empty" in seen:
+            result |= {
+                "span_log_probability": seen["span_log_probability"],
+                "answered": -seen["empty"],
+                "brief": -seen["overlong"],
+            }
         return {name: result[name] for name in SIGNALS if name in result and np.isfinite(result[name]).all()}
 
     @cached_property
@@ -69,18 +89,18 @@ class Observed:
         return {language: agreement(label_CU) for language, label_CU in self.label_CU.items()}
 
 
-def above_threshold(confidences_CN: np.ndarray, source_CN: np.ndarray, source_score_C: np.ndarray) -> np.ndarray:
+def above_threshold(confidences_CN: np.ndarray, source_CN: np.ndarray, source_right_C: np.ndarray) -> np.ndarray:
     """Average thresholded confidence (Garg et al. 2022), shape (C,).
 
-    A candidate's threshold is the confidence that as large a share of the source's units reach as its score on the
-    source is; the signal is the share of the text's units that reach it. Within a bin, units are taken to lie evenly.
+    A candidate's threshold is the confidence that as large a share of the source's units reach as are right there; the
+    signal is the share of the text's units that reach it. Within a bin, units are taken to lie evenly.
     """
     edges = np.linspace(0, 1, confidences_CN.shape[1] + 1)
     below_CM, source_below_CM = (
         np.concatenate([np.zeros((len(of_all), 1)), of_all.cumsum(1)], axis=1) for of_all in (confidences_CN, source_CN)
     )
     threshold_C = [
-        np.interp(1 - score, below_M, edges) for score, below_M in zip(source_score_C, source_below_CM, strict=True)
+        np.interp(1 - right, below_M, edges) for right, below_M in zip(source_right_C, source_below_CM, strict=True)
     ]
     return np.asarray(
         [1 - np.interp(threshold, edges, below_M) for threshold, below_M in zip(threshold_C, below_CM, strict=True)]
@@ -92,14 +112,15 @@ def mano(softmax_norm_C: np.ndarray, taylor_norm_C: np.ndarray, spread_C: np.nda
 
     All candidates are normalised in one way, by their mean spread: otherwise they could not be compared.
     """
-    is_overconfident = spread_C.mean() <= OVERCONFIDENT
-    return (taylor_norm_C if is_overconfident else softmax_norm_C) ** 0.25
+    trusts_softmax = spread_C.mean() > SPREAD
+    return (softmax_norm_C if trusts_softmax else taylor_norm_C) ** 0.25
 
 
 def agreement(label_CU: np.ndarray) -> np.ndarray:
     """Mean share of the other candidates that give a unit the same label, shape (C,)."""
     if label_CU.shape[0] < 2 or not label_CU.shape[1]:
         return np.full(len(label_CU), np.nan)
+    label_CU = _numbered(label_CU)
     given_UK = _votes(label_CU, np.ones(len(label_CU)))
     same_CU = np.take_along_axis(given_UK.T, label_CU, axis=0) - 1
     return same_CU.mean(1) / (len(label_CU) - 1)
@@ -109,6 +130,7 @@ def agreement_with_vote(label_CU: np.ndarray, weight_C: np.ndarray) -> np.ndarra
     """Share of units that a candidate labels as a weighted vote of the others does, shape (C,); no draw agrees."""
     if not label_CU.shape[1]:
         return np.full(len(label_CU), np.nan)
+    label_CU = _numbered(label_CU)
     votes_UK = _votes(label_CU, weight_C)
     own_CU = np.take_along_axis(votes_UK.T, label_CU, axis=0) - weight_C[:, None]
     first_U = votes_UK.max(1)
@@ -122,6 +144,24 @@ def agreement_with_vote(label_CU: np.ndarray, weight_C: np.ndarray) -> np.ndarra
 def distance(share_CK: np.ndarray, other_K: np.ndarray) -> np.ndarray:
     """Total variation between label shares, shape (C,): the share of units that would have to change."""
     return np.abs(share_CK - other_K).sum(1) / 2
+
+
+def corrected_shares(pool_K: np.ndarray, predicted_PK: np.ndarray, gold_PK: np.ndarray) -> np.ndarray:
+    """The label shares to expect of a language, shape (K,): the pool's, less what it gives too often in the pivots.
+
+    Args:
+        pool_K: the pool's mean shares in the language.
+        predicted_PK: the same in the pivots.
+        gold_PK: the pivots' right shares.
+    """
+    too_rare_PK = np.log(np.maximum(gold_PK, RAREST) / np.maximum(predicted_PK, RAREST))
+    corrected_K = pool_K * np.exp(too_rare_PK.mean(0))
+    return corrected_K / corrected_K.sum()
+
+
+def _numbered(label_CU: np.ndarray) -> np.ndarray:
+    """Labels numbered within each unit: places in a text would otherwise make as many labels as it is long."""
+    return rankdata(label_CU, "dense", axis=0).astype(np.intp) - 1
 
 
 def _votes(label_CU: np.ndarray, weight_C: np.ndarray) -> np.ndarray:
