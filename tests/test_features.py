@@ -1,17 +1,22 @@
-"""What the features stage refuses before it starts any work."""
+"""What the features stage refuses before it starts any work, and what it makes of shards."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import tiny
 from lms_ray import features
 from lms_ray.data.corpora import Corpus
 from lms_ray.data.examples import TaggedSentence
+from lms_ray.models import encoder as encoders
+from lms_ray.models.encode import Encoded, encode
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import ShownNotes, noting
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.loading import load
+from lms_ray.settings.models import Encode
 from lms_ray.store import lineage, pool
 from lms_ray.store.files import Store
 
@@ -43,6 +48,27 @@ def test_how_large_a_batch_is_makes_no_text_new(encoder, task, sentences, tmp_pa
         for setting in ("encode.batch_tokens=512", "encode.batch_tokens=8192", "encode.precision=bfloat16")
     )
     assert one == same != other
+
+
+def test_a_corpus_is_the_sum_of_its_shards_and_of_its_first_sentences_the_labels_are_kept(encoder, task, sentences):
+    examples = sentences(23)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = task.build(encoder.config).eval()
+    encoders.load_weights(model, encoder)
+
+    def passed(chosen: list[TaggedSentence]) -> Encoded:
+        return encode(model, task, task.windows(chosen, encoder.tokenizer, 64), Encode(predictions=9))
+
+    whole = features._whole([passed(examples)], task, 9)
+    of_shards = features._whole([passed(examples[start : start + 5]) for start in range(0, 23, 5)], task, 9)
+    assert whole.signals.keys() == of_shards.signals.keys()
+    for name, value in whole.signals.items():
+        np.testing.assert_allclose(of_shards.signals[name], value, rtol=1e-5, atol=1e-7)
+    assert np.array_equal(whole.label_U, of_shards.label_U)
+    assert len(whole.label_U) == sum(len(example.words) for example in examples[:9])
+    assert whole.signals["units"] == sum(len(example.words) for example in examples)
+    assert not len(features._whole([passed(examples)], task, 0).label_U)
 
 
 def test_little_text_is_tokenised_without_another_process(

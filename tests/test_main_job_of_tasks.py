@@ -14,6 +14,8 @@ import pytest
 import tiny
 from lms_ray import tasks
 from lms_ray.settings.loading import load
+from lms_ray.store import encodings, pool
+from lms_ray.store.files import Store
 
 pytestmark = pytest.mark.ray
 
@@ -72,21 +74,39 @@ def test_the_main_job_of_entities(entities: tuple[Path, list[str]]) -> None:
 def check(task: str, folder: Path) -> None:
     """Scores come from the statistics, and the report has the table."""
     metric = tasks.get(task)
-    pool = pd.read_parquet(folder / "report" / "pool.parquet").set_index("candidate")
+    scores = pd.read_parquet(folder / "report" / "pool.parquet").set_index("candidate")
     of_candidates = statistics(folder)
     assert len(of_candidates) == 8
-    for target in pool:
-        for candidate, score in pool[target].items():
+    for target in scores:
+        for candidate, score in scores[target].items():
             table = of_candidates[candidate]
             rows = table[table["corpus"] == f"{target}-test"]
             assert score == pytest.approx(float(metric.score(rows[list(metric.statistics)].sum().to_numpy())))
-    assert 0 < np.ptp(pool.to_numpy()) < 1
+    assert 0 < np.ptp(scores.to_numpy()) < 1
     picks = pd.read_parquet(folder / "picks.parquet")
     assert set(picks["selector"]) >= {"En-Dev", "All-Pivot", "LMS", "Random", "100-Target", "All-Target", "Best"}
+    corpora = pd.read_parquet(folder / "corpora.parquet").set_index("corpus")
     if task == "qa":  # some questions share a paragraph
-        groups = pd.read_parquet(folder / "corpora.parquet").set_index("corpus")["groups"]
-        assert all(len(set(groups[f"{target}-test"])) < len(groups[f"{target}-test"]) for target in pool)
+        groups = corpora["groups"]
+        assert all(len(set(groups[f"{target}-test"])) < len(groups[f"{target}-test"]) for target in scores)
+    check_signals(task, folder, corpora, list(scores))
     assert (folder / "report" / "report.html").stat().st_size > 0
+
+
+def check_signals(task: str, folder: Path, corpora: pd.DataFrame, targets: list[str]) -> None:
+    """What is seen without labels is there for every labelled set, and no target's labels are counted."""
+    labelled = [name for name in corpora.index if not name.endswith("-text")]
+    store = Store(str(folder))
+    candidates = pool.candidates(store)
+    seen = encodings.signals(store, candidates, labelled)
+    assert all(np.isfinite(of_all).all() for of_all in seen.values())
+    assert ("empty" in seen) == (task == "qa") != ("label_share" in seen)
+    assert np.ptp(seen["confidence"], axis=0).all(), "candidates differ"
+    for corpus, label_CU in encodings.predictions(store, candidates, labelled).items():
+        assert (label_CU.shape[1] == seen["units"][:, labelled.index(corpus)].round()).all()
+    counted = {name.partition("-")[0] for name, shares in corpora["gold_share"].items() if len(shares)}
+    assert counted.isdisjoint(targets)
+    assert bool(counted) == (task != "qa")
 
 
 def test_brought_checkpoints_are_scored_as_the_candidates_that_they_were(
@@ -96,8 +116,7 @@ def test_brought_checkpoints_are_scored_as_the_candidates_that_they_were(
     made = folder / "ner-small" / "candidates"
     run("ner", tmp_path, [*overrides, f"sweep.checkpoints={made}/lr*"])
     before, after = statistics(folder / "ner-small"), statistics(tmp_path / "ner-small")
-    pool = pd.read_parquet(tmp_path / "ner-small" / "candidates.parquet").set_index("id")
-    assert len(pool) == 8
+    assert len(pool.candidates(Store(str(tmp_path / "ner-small")))) == 8
     for name, table in before.items():
         (brought,) = (other for other in after if other.startswith(name))
         sides = [side.sort_values("corpus", kind="stable", ignore_index=True) for side in (table, after[brought])]
