@@ -131,7 +131,7 @@ def know(experiment: Experiment, store: Store, material: Material) -> Known:
     """Read what rules may look at beside the material: signals, scores on the source, label shares of the pivots."""
     task = tasks.get(experiment.task)
     candidates, source = list(material.candidates), roles.source(experiment)
-    source_C = task.score(encodings.sums(store, candidates, [source], task.statistics))[:, 0]
+    source_CS = encodings.sums(store, candidates, [source], task.statistics)[:, 0]
     described_by = roles.signalling(experiment, task.example)
     seen = encodings.signals(store, candidates, [*described_by.values(), source])
     labels = encodings.predictions(store, candidates, list(described_by.values()))
@@ -141,15 +141,15 @@ def know(experiment: Experiment, store: Store, material: Material) -> Known:
     setting_C = [name if row.hasnans else str(tuple(row)) for name, row in table.iterrows()]
     return Known(
         material=material,
-        source_C=source_C,
+        source_C=task.score(source_CS),
         setting_C=np.unique(np.asarray(setting_C), return_inverse=True)[1],
         observed=Observed(
             languages=tuple(described_by),
             seen={name: of_all[:, :-1] for name, of_all in seen.items()},
             label_CU={language: labels[corpus] for language, corpus in described_by.items()},
             gold_share={row.name.partition("-")[0]: np.asarray(row.gold_share) for row in gold.values()},
-            source_confidences_CN=seen["confidences"][:, -1],
-            source_score_C=source_C,
+            source_confidences_CN=seen["confidences"][:, -1] if seen else np.empty((len(candidates), 0)),
+            source_right_C=task.accuracy(source_CS),
         ),
     )
 

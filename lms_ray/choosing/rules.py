@@ -120,6 +120,10 @@ NAMES_OF_SIGNALS: Mapping[str, str] = MappingProxyType(
         "vote": "Vote",
         "shares": "Label shares",
         "shared_with_pool": "Shares of pool",
+        "corrected_shares": "Corrected shares",
+        "span_log_probability": "Answer's probability",
+        "answered": "Answered",
+        "brief": "Brief",
     }
 )
 

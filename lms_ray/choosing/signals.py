@@ -50,7 +50,7 @@ class Observed:
             pivots: whose labels may be looked at.
             pivot_z_C: how good the candidates are on these.
         """
-        if language not in self.languages:
+        if language not in self.languages or not self.seen:
             return {}
         column = self.languages.index(language)
         seen = {name: of_all[:, column] for name, of_all in self.seen.items()}
