@@ -9,12 +9,15 @@ Shape suffix: D divisions.
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction for several tests, in the order of the tests."""
-    return multipletests(p_values, method="holm")[1].tolist()
+    """Holm's step-down correction for several tests (1979), in the order of the tests."""
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1))
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(stepped, 1)
+    return corrected.tolist()
 
 
 def corrected_t_test(difference_D: np.ndarray, pool: int, taught: int) -> float:

@@ -9,6 +9,8 @@ from lms_ray.choosing.significance import corrected_t_test, holm, z_test
 
 def test_holm_steps_down():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.6, 0.001]) == pytest.approx([1, 1, 0.003])
+    assert holm([0.02]) == [0.02]
 
 
 def test_the_corrected_test_equals_its_formula_and_doubts_more_than_the_plain_one():
