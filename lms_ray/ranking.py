@@ -12,26 +12,21 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 
 from lms_ray import tasks
-from lms_ray.choosing import auxiliary, transfer
-from lms_ray.choosing.evidence import Known
+from lms_ray.choosing import transfer
+from lms_ray.choosing.gathering import gather, know
 from lms_ray.choosing.grid import Point, choose, fit_fast, points, targets_by_pivots
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.redrawn import redraw
-from lms_ray.choosing.signals import Observed
-from lms_ray.choosing.split import divide
 from lms_ray.cluster import fitting
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
-from lms_ray.settings import languages
-from lms_ray.settings.errors import RankingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import encodings, lineage, pool, rankings, redrawn
+from lms_ray.store import lineage, rankings, redrawn
 from lms_ray.store.attempts import Machine, Use
 from lms_ray.store.files import DONE, Store
 from lms_ray.store.folder import Written
@@ -62,50 +57,6 @@ def run(job: Job) -> None:
     _conclude(store, material, folder, grid, origin)
 
 
-def gather(experiment: Experiment, store: Store) -> Material:
-    """Read features of all languages, and statistics of the pivots' held-out sets only.
-
-    Raises:
-        MissingError: an earlier stage has not done its part.
-        RankingError: too few candidates, a feature that is not finite, or the pivots' scores give nothing to learn.
-    """
-    candidates = pool.candidates(store)
-    task = tasks.get(experiment.task)
-    encodings.require(store, candidates, roles.ranked_from(experiment, task.example))
-    try:
-        part_C = divide(len(candidates), experiment.meta_split, experiment.seed)
-    except ValueError as error:
-        raise RankingError(f"candidates: {error}") from None
-    described_by = roles.describing(experiment, task.example)
-    source = [roles.source(experiment)] if "source" in experiment.ranker.features else []
-    feature_CNH = encodings.features(store, candidates, [*described_by.values(), *source])
-    for candidate, feature_GH in zip(candidates, feature_CNH, strict=True):
-        if not np.isfinite(feature_GH).all():
-            raise RankingError(f"{candidate}: its features are not finite; leave its setting out of the sweep")
-    held_out = roles.held_out(experiment)
-    pivot_score_CP = task.score(encodings.sums(store, candidates, held_out, task.statistics))
-    for pivots, targets in targets_by_pivots(experiment).items():
-        columns = [experiment.pivots.index(pivot) for pivot in pivots]
-        if not np.ptp(pivot_score_CP[part_C == "train"][:, columns], axis=0).any():
-            raise RankingError(f"no two meta-train candidates differ in score on a pivot of {targets[0]}")
-    spoken = tuple(described_by)
-    return Material(
-        settings=experiment.ranker,
-        seed=experiment.seed,
-        candidates=tuple(candidates),
-        part_C=part_C,
-        languages=spoken,
-        feature_CGH=feature_CNH[:, : len(spoken)],
-        vector_GV=languages.vectors(spoken, experiment.ranker.language_vector),
-        pivots=experiment.pivots,
-        pivot_score_CP=pivot_score_CP,
-        source_CH=feature_CNH[:, -1] if source else None,
-        auxiliary=tuple(
-            auxiliary.read(folder, experiment, feature_CNH.shape[-1]) for folder in experiment.ranker.auxiliary
-        ),
-    )
-
-
 def _redraw(experiment: Experiment, store: Store, material: Material, origin: dict[str, Any]) -> None:
     """Let every rule score the candidates, in many divisions of them, and write what they say."""
     torch.set_num_threads(1)  # the `fast` fits, see below
@@ -125,33 +76,6 @@ def _redraw(experiment: Experiment, store: Store, material: Material, origin: di
         for rule in found.gains or found.weights
     ]
     redrawn.write(store, origin, material.candidates, made.part_DC, made.overall, made.drawn, recommended)
-
-
-def know(experiment: Experiment, store: Store, material: Material) -> Known:
-    """Read what rules may look at beside the material: signals, scores on the source, label shares of the pivots."""
-    task = tasks.get(experiment.task)
-    candidates, source = list(material.candidates), roles.source(experiment)
-    source_CS = encodings.sums(store, candidates, [source], task.statistics)[:, 0]
-    described_by = roles.signalling(experiment, task.example)
-    seen = encodings.signals(store, candidates, [*described_by.values(), source])
-    labels = encodings.predictions(store, candidates, list(described_by.values()))
-    gold = encodings.corpora(store, roles.held_out(experiment))
-    table = pool.read(store).set_index("id").loc[candidates, ["learning_rate", "epochs", "batch_size"]]
-    # A checkpoint that was brought has no setting, and stands for one of its own.
-    setting_C = [name if row.hasnans else str(tuple(row)) for name, row in table.iterrows()]
-    return Known(
-        material=material,
-        source_C=task.score(source_CS),
-        setting_C=np.unique(np.asarray(setting_C), return_inverse=True)[1],
-        observed=Observed(
-            languages=tuple(described_by),
-            seen={name: of_all[:, :-1] for name, of_all in seen.items()},
-            label_CU={language: labels[corpus] for language, corpus in described_by.items()},
-            gold_share={row.name.partition("-")[0]: np.asarray(row.gold_share) for row in gold.values()},
-            source_confidences_CN=seen["confidences"][:, -1] if seen else np.empty((len(candidates), 0)),
-            source_right_C=task.accuracy(source_CS),
-        ),
-    )
 
 
 def _fit_at_once(

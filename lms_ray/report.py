@@ -24,8 +24,6 @@ from lms_ray.pages.tables import captions, detail_table, ranker_table, score_tab
 from lms_ray.pages.terminal import show
 from lms_ray.store import lineage, picks, pool, rankings, redrawn
 
-FOR_USE = {"Recommended": "Recommended", "LMS": "LMS", "All-Pivot z": "All-Pivot", "En-Dev": "En-Dev"}
-
 
 def run(job: Job) -> None:
     """Print the table of scores and write the report.
@@ -55,7 +53,7 @@ def run(job: Job) -> None:
         advice=advice(worth, redrawn.read_recommended(store, ranked)),
         worth=worth_table(worth),
         draws=draws_figure(deltas, task.metric),
-        deployment=deployment_table(redrawn.read_deployment(store), FOR_USE),
+        deployment=deployment_table(redrawn.read_deployment(store), redrawn.FOR_USE),
         caption=captions(made, experiment, len(candidates), diverged, pool_size),
         scores=score_table(made, picks.read_baselines(store)),
         details=detail_table(made),

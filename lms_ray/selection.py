@@ -15,6 +15,7 @@ import pandas as pd
 from lms_ray import tasks
 from lms_ray.choosing import keeping
 from lms_ray.choosing.bootstrap import Comparison, TestSet, resampled_scores
+from lms_ray.choosing.gathering import oracles
 from lms_ray.choosing.picking import (
     Choice,
     Oracles,
@@ -33,7 +34,6 @@ from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.settings import languages
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.hashing import seed_for
 from lms_ray.store import encodings, lineage, picks, pool, rankings, redrawn
 from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
@@ -55,13 +55,13 @@ def run(job: Job) -> None:
     redrawn.require(store, ranked)
     corpora = roles.picked_from(experiment, example)
     encodings.require(store, candidates, corpora)
-    oracles = _oracles(experiment, store, candidates)
+    judged = oracles(experiment, store, candidates)
     said = Redrawn(*redrawn.read(store, ranked, candidates), recommendations={})
     pool_C = np.flatnonzero(rankings.read_split(store)[candidates] == "test")
     choosable = [candidates[index] for index in pool_C]
     tests = encodings.corpora(store, [f"{target}-test" for target in experiment.targets])
-    chosen = _choices(experiment, store, said, oracles, pool_C, choosable)
-    in_pool = {target: of_target.of(pool_C) for target, of_target in oracles.items()}
+    chosen = _choices(experiment, store, said, judged, pool_C, choosable)
+    in_pool = {target: of_target.of(pool_C) for target, of_target in judged.items()}
     compared = _compared(chosen, in_pool, tests, job, choosable)
     made: list[Pick] = []
     of_selector: dict[str, list[Comparison]] = {}
@@ -75,19 +75,19 @@ def run(job: Job) -> None:
         pick
         for draw in range(len(said.part_DC))
         for target in experiment.targets
-        for pick in judge_draw(draw, target, said.of_draw(target, draw), oracles[target].of(said.pool(draw)))
+        for pick in judge_draw(draw, target, said.of_draw(target, draw), judged[target].of(said.pool(draw)))
     ]
     test_scores = pd.DataFrame({target: in_pool[target].test_C for target in experiment.targets}, index=choosable)
     origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
     picks.write(store, made, splits, test_scores, _baselines(experiment, tests), origin)
-    keeping.after_selection(experiment, store, made)
+    keeping.after_selection(experiment, store, made, redrawn.picked_for_use(store))
 
 
 def _choices(
     experiment: Experiment,
     store: Store,
     said: Redrawn,
-    oracles: Mapping[str, Oracles],
+    judged: Mapping[str, Oracles],
     pool_C: np.ndarray,
     choosable: Sequence[str],
 ) -> dict[str, list[Choice]]:
@@ -98,36 +98,12 @@ def _choices(
         pivots = experiment.pivots_for(target)
         followed = None if kind == "none" else _most_similar(target, pivots, kind)
         scores = said.of_draw(target, 0) | {LMS: -ranks(ranker_KC[target]).mean(0)}  # the mean over ranker seeds
-        chosen[target] = choices(scores, oracles[target].of(pool_C), followed)
+        chosen[target] = choices(scores, judged[target].of(pool_C), followed)
     return chosen
 
 
 def _most_similar(target: str, pivots: Sequence[str], kind: languages.VectorKind) -> str:
     return max(pivots, key=lambda pivot: languages.similarity(target, pivot, kind))
-
-
-def _oracles(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, Oracles]:
-    """For each target the scores of all candidates by its labels."""
-    task = tasks.get(experiment.task)
-    names = [f"{target}-{split}" for target in experiment.targets for split in ("dev", "test")]
-    sum_CGS = encodings.sums(store, candidates, names, task.statistics)
-    score_C = dict(zip(names, task.score(sum_CGS).T, strict=True))
-    dev_names = [f"{target}-dev" for target in experiment.targets]
-    dev_CES = encodings.statistics(store, candidates, dev_names, task.statistics)
-    oracles = {}
-    for target, dev in zip(experiment.targets, dev_names, strict=True):
-        examples = dev_CES[dev].shape[1]
-        few = min(experiment.selection.target_examples, examples)
-        rng = np.random.default_rng(seed_for(experiment.seed, "target-examples", target))
-        sample = rng.choice(examples, size=few, replace=False)
-        oracles[target] = Oracles(
-            few_C=task.score(dev_CES[dev][:, sample].sum(1)),
-            few=few,
-            dev_C=score_C[dev],
-            dev=examples,
-            test_C=score_C[f"{target}-test"],
-        )
-    return oracles
 
 
 def _baselines(experiment: Experiment, tests: Mapping[str, CorpusRow]) -> dict[str, dict[str, float]]:
@@ -141,7 +117,7 @@ def _baselines(experiment: Experiment, tests: Mapping[str, CorpusRow]) -> dict[s
 
 def _compared(
     chosen: dict[str, list[Choice]],
-    oracles: Mapping[str, Oracles],
+    judged: Mapping[str, Oracles],
     tests: Mapping[str, CorpusRow],
     job: Job,
     choosable: Sequence[str],
@@ -159,7 +135,7 @@ def _compared(
         test_sets[target] = TestSet.grouped(np.asarray(tests[test].groups), test_CES[test][own])
     score_RC = resampled_scores(test_sets, task.score, settings.bootstrap, experiment.seed)
     return {
-        target: compare_all(chosen[target], score_RC[target], oracles[target].test_C, settings.confidence)
+        target: compare_all(chosen[target], score_RC[target], judged[target].test_C, settings.confidence)
         for target in chosen
     }
 

@@ -118,7 +118,7 @@ def report_of(shown: Experiment, change: Callable[[str], str]) -> tuple[str, str
         advice=change("c"),
         worth=Table(["Selector"], [[[change("c")]]]),
         draws=draws_figure(pd.DataFrame({change("c"): [0.1, 0.2]}), change("c")),
-        deployment=deployment_table(deployment, {"LMS": "LMS"}),
+        deployment=deployment_table(deployment, ["LMS"]),
         caption=caption,
         scores=score_table(renamed, {change("c"): baseline}),
         details=detail_table(renamed),

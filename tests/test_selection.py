@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lms_ray import ranking, selection
+from lms_ray import selection
+from lms_ray.choosing.gathering import know
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.recommended import RECOMMENDED, untaught
 from lms_ray.choosing.rules import FOUNDATION
@@ -100,7 +101,7 @@ def write_draw(experiment: Experiment, store: Store, statistics: Corpora, origin
         pivots=experiment.pivots,
         pivot_score_CP=np.stack([statistics[f"{p}-{experiment.pivot_split}"][:, 0, 0] for p in experiment.pivots], 1),
     )
-    known = ranking.know(experiment, store, material)
+    known = know(experiment, store, material)
     overall = {target: untaught(known, target, experiment.pivots_for(target)) for target in experiment.targets}
     for scores in overall.values():
         scores[RECOMMENDED] = scores[FOUNDATION]

@@ -7,14 +7,14 @@ from lms_ray.choosing.split import divide
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import pool
 from lms_ray.store.files import Store
-from lms_ray.store.picks import Pick
+from lms_ray.store.picks import SELECTORS, Pick
 
 log = logging.getLogger(__name__)
 
 
 def after_features(experiment: Experiment, store: Store) -> None:
-    """Keep all weights, or only those of the candidates that will be picked from."""
-    if experiment.sweep.keep_weights == "all":
+    """Keep only the weights of the candidates that will be picked from, where that is wanted."""
+    if experiment.sweep.keep_weights != "pool":
         pool.tidy(store, _all(store))
         return
     candidates = pool.candidates(store)
@@ -22,9 +22,17 @@ def after_features(experiment: Experiment, store: Store) -> None:
     _keep_only(store, {candidate for candidate, part in zip(candidates, part_C, strict=True) if part == "test"})
 
 
-def after_selection(experiment: Experiment, store: Store, made: Iterable[Pick]) -> None:
-    """Keep only the weights of what was picked, where that is wanted; say whose are gone already."""
-    picked = dict.fromkeys(pick.candidate for pick in made if pick.candidate)
+def after_selection(experiment: Experiment, store: Store, made: Iterable[Pick], for_use: Iterable[str]) -> None:
+    """Keep only the weights of what was picked, where that is wanted; say whose are gone already.
+
+    Args:
+        experiment: says what is wanted.
+        store: its folder.
+        made: picks from the pool; those of the selectors of the main table count.
+        for_use: picks from all candidates.
+    """
+    of_pool = [pick.candidate for pick in made if pick.candidate and pick.selector in SELECTORS]
+    picked = dict.fromkeys([*of_pool, *for_use])
     if experiment.sweep.keep_weights == "picks":
         _keep_only(store, picked.keys())
     if gone := pool.without_weights(store, picked):

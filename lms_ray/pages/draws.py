@@ -1,6 +1,6 @@
 """What every selector is worth over many divisions of the candidates: the report's first table and sentence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,17 +107,17 @@ def advice(found: Sequence[Worth], recommended: pd.DataFrame) -> str:
     return f"{sentence}. It was made from the pivots alone, as {', '.join(parts)}: {first['reason'].iloc[0]}."
 
 
-def deployment_table(deployment: pd.DataFrame, rules: Mapping[str, str]) -> Table:
+def deployment_table(deployment: pd.DataFrame, rules: Sequence[str]) -> Table:
     """For each target the candidate that some rules pick of all.
 
     Args:
         deployment: rows of target, rule and candidate.
-        rules: to show, and what heads their columns.
+        rules: to show.
     """
     picked = deployment.pivot(index="target", columns="rule", values="candidate")
     shown = [rule for rule in rules if rule in picked]
     rows = [[str(target), *picked.loc[target, shown]] for target in deployment["target"].drop_duplicates()]
-    return Table(["Target", *(rules[rule] for rule in shown)], [rows])
+    return Table(["Target", *shown], [rows])
 
 
 def _points(delta: float) -> str:

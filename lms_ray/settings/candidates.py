@@ -84,9 +84,10 @@ class Sweep(Model):
     0 saves none, and an interrupted candidate starts again. A save takes three times the bytes of the weights, less
     those of sub-words that do not occur (over 1 GB for mBERT), and is written while the next epoch trains."""
     keep_weights: Literal["all", "pool", "picks"] = "all"
-    """Whose weights stay once every text has been passed through every candidate: those of all; of the pool that is
-    picked from (meta-test); or, after selection, of what any selector picked for any target. A new text or dev set
-    wants the weights of all. Checkpoints that were brought are never deleted."""
+    """Whose weights stay: those of all; of the pool that is picked from (meta-test), once every text has been passed
+    through every candidate; or, after selection, of what was picked for any target, from the pool by the selectors of
+    the main table or from all candidates for use. A new text or dev set wants the weights of all. Checkpoints that were
+    brought are never deleted."""
     resources: Resources = Resources()
     """What one candidate takes while it is fine-tuned."""
 

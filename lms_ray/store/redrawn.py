@@ -25,6 +25,8 @@ Scores = dict[str, dict[str, np.ndarray]]
 
 DEPLOYMENT = "deployment.parquet"
 """In the experiment's folder: the candidate that each rule picks for each target of all candidates, for use."""
+FOR_USE = ("Recommended", "LMS", "All-Pivot z", "En-Dev")
+"""Rules whose picks of all candidates are shown, and whose weights are kept."""
 PARTS, OVERALL, LEARNED, RECOMMENDED = "parts.parquet", "overall.parquet", "learned.parquet", "recommended.parquet"
 
 
@@ -98,6 +100,12 @@ def read(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -> 
 def read_deployment(store: Store) -> pd.DataFrame:
     """Target, rule and the candidate that it picks of all, for use."""
     return store.read_table(DEPLOYMENT).to_pandas()
+
+
+def picked_for_use(store: Store) -> list[str]:
+    """The candidates that the rules of `FOR_USE` pick of all, for any target."""
+    picked = read_deployment(store)
+    return picked.loc[picked["rule"].isin(FOR_USE), "candidate"].unique().tolist()
 
 
 def read_recommended(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:

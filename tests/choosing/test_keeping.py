@@ -38,31 +38,40 @@ def experiment(keep: str) -> Experiment:
 def test_all_weights_stay_unless_it_is_said(store: Store):
     assert load("paper", ["data.root=/data", "data.files=x/{lang}-{split}"]).sweep.keep_weights == "all"
     keeping.after_features(experiment("all"), store)
-    keeping.after_selection(experiment("all"), store, [])
+    keeping.after_selection(experiment("all"), store, [], [])
     assert keeps(store) == set(TUNED)
 
 
-def test_the_pool_s_weights_stay_and_then_the_picks(store: Store, caplog: pytest.LogCaptureFixture):
-    settings = experiment("picks")
+def test_the_pool_s_weights_stay(store: Store):
+    settings = experiment("pool")
     candidates = pool.candidates(store)
     part_C = divide(len(candidates), settings.meta_split, settings.seed)
     choosable = {name for name, part in zip(candidates, part_C, strict=True) if part == "test"}
     keeping.after_features(settings, store)
     assert keeps(store) == choosable
     assert DIVERGED not in choosable
-    picked = sorted(choosable)[0]
-    made = [SimpleNamespace(candidate=picked), SimpleNamespace(candidate=None)]  # an average has no candidate
-    keeping.after_selection(experiment("pool"), store, made)
+    keeping.after_selection(settings, store, [], [])
     assert keeps(store) == choosable
+
+
+def test_the_picks_weights_stay_from_the_pool_and_for_use(store: Store, caplog: pytest.LogCaptureFixture):
+    settings = experiment("picks")
+    keeping.after_features(settings, store)
+    assert keeps(store) == set(TUNED), "of which some is picked for use is not known yet"
+    made = [
+        SimpleNamespace(selector="LMS", candidate="c1"),
+        SimpleNamespace(selector="LMS", candidate=None),  # an average has no candidate
+        SimpleNamespace(selector="Entropy", candidate="c2"),
+    ]
     with caplog.at_level(logging.WARNING):
-        keeping.after_selection(settings, store, made)
-    assert (keeps(store), caplog.messages) == ({picked}, [])
-    keeping.after_selection(settings, store, [SimpleNamespace(candidate=sorted(choosable)[1])])  # another draw
-    assert f"1 of the picked candidates have no weights any more, among them {sorted(choosable)[1]}" in caplog.text
+        keeping.after_selection(settings, store, made, ["c3"])
+    assert (keeps(store), caplog.messages) == ({"c1", "c3"}, [])
+    keeping.after_selection(settings, store, made[:1], ["c4"])  # another draw
+    assert "1 of the picked candidates have no weights any more, among them c4" in caplog.text
 
 
-@pytest.mark.parametrize("keep", ["pool", "picks"])
-def test_another_draw_of_the_meta_split_deletes_nothing_more(store: Store, keep: str, caplog: pytest.LogCaptureFixture):
+def test_another_draw_of_the_meta_split_deletes_nothing_more(store: Store, caplog: pytest.LogCaptureFixture):
+    keep = "pool"
     keeping.after_features(experiment(keep), store)
     kept = keeps(store)
     with caplog.at_level(logging.WARNING):
