@@ -84,7 +84,7 @@ def materialised(train: Lesson) -> TensorDataset:
 def published_steps(
     net: PublishedNet, examples: TensorDataset, epochs: int, batch_size: int, learning_rate: float, seed: int
 ) -> Iterator[torch.Tensor]:
-    """Train as published code does, on the batches of `ranker.steps`; give each one's loss before its step."""
+    """Train as published code does, on the batches of `ranker.epochs`; give each one's loss before its step."""
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
     for _ in range(epochs):

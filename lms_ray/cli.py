@@ -2,6 +2,7 @@
 
     lms-ray sweep [CONFIG] [key=value ...]     the main job: every stage in turn; --only stops after the sweep
     lms-ray features|ranking|selection|report [CONFIG] [key=value ...]     one stage again
+    lms-ray ablation [CONFIG] [key=value ...]  what the ranker's inputs are worth; needs features
     lms-ray plan [CONFIG] [key=value ...]      what would run, with every check that needs no cluster; writes nothing
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
     lms-ray status PATH [--watch]              progress, cost and how to go on, from an experiment's folder alone
@@ -45,6 +46,7 @@ STAGES = {
 ON_RAY = {"sweep": "sweep", "features": "encode", "ranking": "ranker"}  # and the key that says what a worker takes
 READING = {"sweep", "features"}  # need the data
 UPLOADED = "working_dir_files"  # Ray's folder of what `ray job submit --working-dir` sends
+EXTRA = {"ablation": "what the ranker's inputs are worth, over every draw of the meta split"}
 LOOKING = {
     "plan": "count the work and make every check of the job that needs no cluster; runs and writes nothing",
     "config": "print the resolved configuration, each key with its documentation",
@@ -171,14 +173,14 @@ def _stage(name: str) -> "Callable[[Job], None]":
 
 def _parser(stage: str | None) -> argparse.ArgumentParser:
     if stage:
-        parser = argparse.ArgumentParser(prog=f"python -m lms_ray.{stage}", description=f"{STAGES[stage]}.")
+        parser = argparse.ArgumentParser(prog=f"python -m lms_ray.{stage}", description=f"{(STAGES | EXTRA)[stage]}.")
         return _with_configuration(parser, only=stage == "sweep")
     parser = argparse.ArgumentParser(
         prog="lms-ray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--version", action="version", version=f"lms-ray {lms_ray.__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb, purpose in (STAGES | LOOKING).items():
+    for verb, purpose in (STAGES | EXTRA | LOOKING).items():
         of_verb = verbs.add_parser(verb, help=purpose, description=f"{purpose}.")
         _with_configuration(of_verb, only=verb == "sweep")
         if verb == "plan":

@@ -136,7 +136,9 @@ def _digests(
         tokenizer.backend_tokenizer.to_str(),
         experiment.finetune.max_length,
         experiment.finetune.stride,
-        experiment.encode.model_dump(exclude={"resources", "batch_tokens"}),  # these change the last digits at most
+        experiment.encode.model_dump(
+            exclude={"resources", "batch_tokens"}
+        ),  # in float32 these change the last digits at most
     )
     return {corpus.name: content_hash(corpus.digest, settings) for corpus in wanted}
 

@@ -19,12 +19,16 @@ from lms_ray.settings.choosing import Feature, Ranker
 
 
 def by_features(settings: Ranker) -> dict[str, Ranker]:
-    """The ranker with each kind of features, and with all of them (Table 5), by the paper's names."""
+    """The ranker with each kind of features, and with all of them (Table 5).
+
+    Published code means other things by its names: its [Pivot] is our `target`, each language's own text; its [Target]
+    describes a candidate by the target's text in every pivot too, with a ranker for each target, which is not here.
+    """
     kinds: dict[str, tuple[Feature, ...]] = {
-        "[Eng]": ("source",),
-        "[Pivot]": ("pivot",),
-        "[Target]": ("target",),
-        "Fusion": ("source", "pivot", "target"),
+        "source": ("source",),
+        "pivot": ("pivot",),
+        "target": ("target",),
+        "fusion": ("source", "pivot", "target"),
     }
     return {name: settings.model_copy(update={"features": features}) for name, features in kinds.items()}
 

@@ -10,6 +10,7 @@ Shape suffixes: C candidates, P pivots (of all lessons), H feature (of all kinds
 rank of those of the pivots.
 """
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ from torch.nn import functional as F
 
 from lms_ray.choosing.ranker import NOTHING_TO_LEARN, Lesson
 
+log = logging.getLogger(__name__)
+
 TOLERANCE = 1e-6  # a solution's gradient, as a share of what it was at zero
+UNSOLVED = 1e-3  # the same of what is no solution
 NEWTON_STEPS, CONJUGATE_STEPS, SHORTEST = 50, 500, 1e-6
 CELLS = 2_000_000  # differences in score that are looked at together: 16 MB for each of a few temporaries
 
@@ -76,9 +80,9 @@ def fit(train: Lesson, strengths: Sequence[float], device: str, also: Sequence[L
         torch.from_numpy(score_PC).to(device),
     )
     weight_HR = loss.feature_PCH.new_zeros(len(scale_H), len(length_R))
-    solutions = {}
+    slope_at_zero, solutions = float(loss.by_weight(loss.slope_at_zero_PC).norm()), {}
     for strength in sorted(strengths, reverse=True):
-        weight_HR = _newton(loss, strength, weight_HR)
+        weight_HR = _newton(loss, strength, weight_HR, slope_at_zero)
         solutions[strength] = Bilinear((weight_HR.cpu().numpy() / scale_H[:, None]) @ basis_RV)
     return [solutions[strength] for strength in strengths]
 
@@ -110,6 +114,11 @@ class _PairwiseLoss:
         if not self.pairs:
             raise ValueError(NOTHING_TO_LEARN)
 
+    @property
+    def slope_at_zero_PC(self) -> torch.Tensor:
+        """The slope by the scores where all are equal: each comparison surprises by a half."""
+        return -self.beats_PCC.sum(2, dtype=self.feature_PCH.dtype) / 2 / self.pairs
+
     def scores(self, weight_HR: torch.Tensor) -> torch.Tensor:
         """Scores of the candidates on the pivots, shape (P, C)."""
         return torch.bmm(self.feature_PCH, (self.language_PR @ weight_HR.T)[:, :, None]).squeeze(2)
@@ -132,7 +141,7 @@ class _PairwiseLoss:
             value += float(F.softplus(-margin_QCC).sum()) - math.log(2) * int((beats_QCC == 0).sum())
             slope_PC[part] = -(surprise_QCC * beats_QCC).sum(2)
             curvature_PCC[part] = surprise_QCC * (1 - surprise_QCC)
-        return value / 2 / self.pairs, slope_PC / self.pairs, curvature_PCC / self.pairs
+        return value / 2 / self.pairs, slope_PC.div_(self.pairs), curvature_PCC.div_(self.pairs)
 
     def curved(
         self, curvature_PCC: torch.Tensor, degree_PC: torch.Tensor, strength: float, direction_HR: torch.Tensor
@@ -143,15 +152,21 @@ class _PairwiseLoss:
         return self.by_weight(degree_PC * moved_PC - others_PC) + strength * direction_HR
 
 
-def _newton(loss: _PairwiseLoss, strength: float, weight_HR: torch.Tensor) -> torch.Tensor:
-    """The weights of least penalised loss, from a first guess; Newton's steps are solved by conjugate gradients."""
+def _newton(loss: _PairwiseLoss, strength: float, weight_HR: torch.Tensor, at_zero: float) -> torch.Tensor:
+    """The weights of least penalised loss, from a first guess; Newton's steps are solved by conjugate gradients.
+
+    Args:
+        loss: without the penalty.
+        strength: of the penalty.
+        weight_HR: the first guess.
+        at_zero: norm of the loss's gradient at zero, by which others are measured.
+    """
 
     def penalised(weight_HR: torch.Tensor) -> tuple[float, torch.Tensor, torch.Tensor]:
         value, slope_PC, curvature_PCC = loss.at(weight_HR)
         gradient_HR = loss.by_weight(slope_PC) + strength * weight_HR
         return value + strength / 2 * float(weight_HR.square().sum()), gradient_HR, curvature_PCC
 
-    at_zero = float(loss.by_weight(loss.at(torch.zeros_like(weight_HR))[1]).norm())
     value, gradient_HR, curvature_PCC = penalised(weight_HR)
     for _ in range(NEWTON_STEPS):
         norm = float(gradient_HR.norm())
@@ -162,10 +177,17 @@ def _newton(loss: _PairwiseLoss, strength: float, weight_HR: torch.Tensor) -> to
         slope, share = float((gradient_HR * step_HR).sum()), 1.0
         while (tried := penalised(weight_HR + share * step_HR))[0] > value + 1e-4 * share * slope:
             share /= 2
-            if share < SHORTEST:
-                return weight_HR  # nothing is gained any more but rounding
+            if share < SHORTEST:  # nothing is gained any more but rounding
+                return _told(weight_HR, strength, norm / at_zero)
         weight_HR = weight_HR + share * step_HR
         value, gradient_HR, curvature_PCC = tried
+    return _told(weight_HR, strength, float(gradient_HR.norm()) / at_zero)
+
+
+def _told(weight_HR: torch.Tensor, strength: float, left: float) -> torch.Tensor:
+    """The weights; where more is left of the gradient than rounding explains, that is said."""
+    if left > UNSOLVED:
+        log.warning("ranker.l2=%g: the fit stopped with %.1g of its first gradient left", strength, left)
     return weight_HR
 
 

@@ -41,8 +41,7 @@ def gather(experiment: Experiment, store: Store) -> Material:
     except ValueError as error:
         raise RankingError(f"candidates: {error}") from None
     described_by = roles.describing(experiment, task.example)
-    source = [roles.source(experiment)] if "source" in experiment.ranker.features else []
-    feature_CNH = encodings.features(store, candidates, [*described_by.values(), *source])
+    feature_CNH = encodings.features(store, candidates, [*described_by.values(), roles.source(experiment)])
     for candidate, feature_GH in zip(candidates, feature_CNH, strict=True):
         if not np.isfinite(feature_GH).all():
             raise RankingError(f"{candidate}: its features are not finite; leave its setting out of the sweep")
@@ -59,11 +58,11 @@ def gather(experiment: Experiment, store: Store) -> Material:
         candidates=tuple(candidates),
         part_C=part_C,
         languages=spoken,
-        feature_CGH=feature_CNH[:, : len(spoken)],
+        feature_CGH=feature_CNH[:, :-1],
         vector_GV=languages.vectors(spoken, experiment.ranker.language_vector),
         pivots=experiment.pivots,
         pivot_score_CP=pivot_score_CP,
-        source_CH=feature_CNH[:, -1] if source else None,
+        source_CH=feature_CNH[:, -1],
         auxiliary=tuple(
             auxiliary.read(folder, experiment, feature_CNH.shape[-1]) for folder in experiment.ranker.auxiliary
         ),

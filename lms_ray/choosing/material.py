@@ -19,6 +19,11 @@ from lms_ray.settings.hashing import content_hash
 
 TAUGHT_BY_CONTENT = {"resources", "auxiliary", "transfer_from"}
 """Keys of the ranker that decide nothing, or by what is read from there, which is hashed itself."""
+OF_THE_OTHER_FIT = {
+    "paper": {"l2"},
+    "fast": {"hidden", "batch_size", "learning_rate", "epochs", "ties", "checkpoint", "seeds"},
+}
+"""Keys that decide nothing in one kind of fit."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Material:
             arrays += [other.feature_CGH, other.score_CG, other.vector_GV, other.source_CH]
         return content_hash(
             [None if array is None else sha256(np.ascontiguousarray(array).data).hexdigest() for array in arrays],
-            self.settings.model_dump(exclude=TAUGHT_BY_CONTENT),
+            self.settings.model_dump(exclude=TAUGHT_BY_CONTENT | OF_THE_OTHER_FIT[self.settings.fit]),
             self.seed,
             self.candidates,
             self.part_C.tolist(),

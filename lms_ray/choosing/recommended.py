@@ -48,21 +48,23 @@ class Recommendation:
         )
 
 
-def recommend(of_pivots: Mapping[str, Scores], known: Known, pool: int, seed: int) -> Recommendation:
+def recommend(
+    pivots: Sequence[str], of_pivots: Mapping[str, Scores], known: Known, pool: int, seed: int
+) -> Recommendation:
     """Weigh the rules by how well they pick for each pivot from what is known of the others.
 
     Args:
-        of_pivots: for each pivot the rules' scores, made without it.
+        pivots: whose labels may be looked at.
+        of_pivots: for each of them the rules' scores, made without it; not needed of fewer than `FEWEST`.
         known: of all candidates.
         pool: how many candidates a pick is made from.
         seed: of the experiment, for the random pools.
     """
-    if len(of_pivots) < FEWEST:
+    if len(pivots) < FEWEST:
         return Recommendation(
             {FOUNDATION: 1.0}, {},
-            f"{len(of_pivots)} pivots are too few to try rules on; {FOUNDATION} needs no such trial",
+            f"with {len(pivots)} of them there is too little to try rules on; {FOUNDATION} needs no such trial",
         )  # fmt: skip
-    pivots = list(of_pivots)
     names = [name for name in of_pivots[pivots[0]] if all(name in scores for scores in of_pivots.values())]
     rng = np.random.default_rng(seed_for(seed, "pools of pivots"))
     count = len(known.source_C)

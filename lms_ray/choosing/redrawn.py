@@ -16,7 +16,7 @@ import numpy as np
 from lms_ray.choosing.evidence import Known, z_scores
 from lms_ray.choosing.recommended import FEWEST, RECOMMENDED, Recommendation, recommend, untaught
 from lms_ray.choosing.split import divide
-from lms_ray.choosing.taught import teach
+from lms_ray.choosing.taught import TAUGHT, teach
 from lms_ray.settings.choosing import MetaSplit
 
 Asked = tuple[str, tuple[str, ...]]
@@ -37,10 +37,10 @@ class Redrawn:
     """By the pivots that targets share."""
 
     def of_draw(self, target: str, draw: int) -> dict[str, np.ndarray]:
-        """Scores of the candidates of a draw's pool, by rule."""
+        """Scores of the candidates of a draw's pool, by rule; one that had nothing to learn from has none."""
         pool = self.pool(draw)
         scores = self.overall[target] | {name: of_all[draw] for name, of_all in self.drawn[target].items()}
-        return {name: score_C[pool] for name, score_C in scores.items()}
+        return {name: score_C[pool] for name, score_C in scores.items() if not np.isnan(score_C[pool]).all()}
 
     def pool(self, draw: int) -> np.ndarray:
         """The candidates that are picked from in a draw."""
@@ -76,20 +76,22 @@ def redraw(
     for language, pivots in dict.fromkeys([*asked, *tried]):
         languages_of[pivots].append(language)
     parts, learned = [], defaultdict[Asked, dict[str, list[np.ndarray]]](lambda: defaultdict(list))
-    for draw in range(settings.draws):
-        part_C = divide(count, settings.model_copy(update={"draw": settings.draw + draw}), seed)
+    for draw, division in enumerate(settings.each_draw, 1):
+        part_C = divide(count, division, seed)
         for pivots, languages in languages_of.items():
             scorers = teach(known, part_C, pivots, seed)
             for language in languages:
-                for name, scorer in scorers.items():
-                    learned[language, pivots][name].append(np.where(part_C == "test", scorer(language), np.nan))
+                for name in TAUGHT:
+                    score_C = scorers[name](language) if name in scorers else np.full(count, np.nan)
+                    learned[language, pivots][name].append(np.where(part_C == "test", score_C, np.nan))
         parts.append(part_C)
-        told(draw + 1)
+        told(draw)
     drawn = {key: {name: np.stack(draws) for name, draws in rules.items()} for key, rules in learned.items()}
 
     def everything(language: str, pivots: tuple[str, ...]) -> dict[str, np.ndarray]:
         of_drawn = {name: cross_fitted(score_DC) for name, score_DC in drawn[language, pivots].items()}
-        return {**untaught(known, language, pivots), **of_drawn}
+        learned_anything = {name: score_C for name, score_C in of_drawn.items() if not np.isnan(score_C).all()}
+        return {**untaught(known, language, pivots), **learned_anything}
 
     _, _, pool = settings.sizes(count)
     recommendations, overall = {}, {}
@@ -97,7 +99,7 @@ def redraw(
         of_pivots = {
             pivot: everything(pivot, others) for pivot, others in tried if set(others) | {pivot} == set(pivots)
         }
-        recommendations[pivots] = recommend(of_pivots, known, pool, seed)
+        recommendations[pivots] = recommend(pivots, of_pivots, known, pool, seed)
         for target in targets:
             overall[target] = everything(target, pivots)
             overall[target][RECOMMENDED] = recommendations[pivots].scores(overall[target])

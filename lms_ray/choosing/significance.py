@@ -41,7 +41,7 @@ def z_test(first_D: np.ndarray, second_D: np.ndarray) -> float:
     if len(first_D) < 2:
         return 1.0
     difference = first_D.mean() - second_D.mean()
-    error = np.sqrt((first_D.var(ddof=1) + second_D.var(ddof=1)) / len(first_D))
+    error = np.sqrt(first_D.var(ddof=1) / len(first_D) + second_D.var(ddof=1) / len(second_D))
     if not error:
         return float(difference == 0)
     return float(2 * stats.norm.sf(abs(difference) / error))

@@ -23,8 +23,8 @@ ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is KeyboardInterrupt, in the sweep too
     # Workers of a local Ray keep the memory of tensors that are gone: to ask the system for it anew at every step takes
     # longer than the step of a small net.
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),  # the most that every glibc takes
+    "MALLOC_TRIM_THRESHOLD_": str(2**28),
 }
 ANSWER_WITHIN = 30.0  # seconds
 

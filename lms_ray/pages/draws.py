@@ -44,7 +44,7 @@ def worths(splits: pd.DataFrame, pool: int, taught: int) -> list[Worth]:
     gain = (score_DS[CEILING] - score_DS[REFERENCE]).mean()
     found = []
     for selector, rows in splits.groupby("selector", sort=False):
-        delta_D = (score_DS[selector] - score_DS[REFERENCE]).to_numpy()
+        delta_D = (score_DS[selector] - score_DS[REFERENCE]).dropna().to_numpy()
         found.append(
             Worth(
                 str(selector),
@@ -54,7 +54,7 @@ def worths(splits: pd.DataFrame, pool: int, taught: int) -> list[Worth]:
                 float(100 * (rows["delta"] > 0).mean()),
                 float(rows["correlation"].mean()),
                 corrected_t_test(delta_D, pool, taught),
-                z_test(score_DS[selector].to_numpy(), score_DS[REFERENCE].to_numpy()),
+                z_test(score_DS[selector].dropna().to_numpy(), score_DS[REFERENCE].to_numpy()),
             )
         )
     return sorted(found, key=lambda worth: (worth.selector in ORACLES, -worth.delta_D.mean()))

@@ -37,6 +37,11 @@ class MetaSplit(Model):
             raise ValueError(f"the shares must sum to 1, found {self.train + self.dev + self.test:g}")
         return self
 
+    @property
+    def each_draw(self) -> tuple[Self, ...]:
+        """The settings of every division on which rules are compared."""
+        return tuple(self.model_copy(update={"draw": self.draw + number}) for number in range(self.draws))
+
     def sizes(self, count: int) -> tuple[int, int, int]:
         """How many of `count` candidates are in each part."""
         train, dev = round(count * self.train), round(count * self.dev)
