@@ -27,7 +27,8 @@ def test_a_job_file_is_planned(job: Path, encoder_folder: Path, tmp_path: Path, 
     show_plan(experiment)
     shown = capsys.readouterr().out
     assert f"candidates             {experiment.number_of_candidates}" in shown
-    assert experiment.number_of_candidates == (240 if "-small" not in job.stem else 24 if "pos" in job.stem else 12)
+    expected = {"pos-study": 96, "pos-small": 24}.get(job.stem, 12 if job.stem.endswith("-small") else 240)
+    assert experiment.number_of_candidates == expected
 
 
 def test_every_task_and_every_table_has_its_job():
