@@ -178,16 +178,16 @@ def _newton(loss: _PairwiseLoss, strength: float, weight_HR: torch.Tensor, at_ze
         while (tried := penalised(weight_HR + share * step_HR))[0] > value + 1e-4 * share * slope:
             share /= 2
             if share < SHORTEST:  # nothing is gained any more but rounding
-                return _told(weight_HR, strength, norm / at_zero)
+                return _told(weight_HR, strength, norm, at_zero)
         weight_HR = weight_HR + share * step_HR
         value, gradient_HR, curvature_PCC = tried
-    return _told(weight_HR, strength, float(gradient_HR.norm()) / at_zero)
+    return _told(weight_HR, strength, float(gradient_HR.norm()), at_zero)
 
 
-def _told(weight_HR: torch.Tensor, strength: float, left: float) -> torch.Tensor:
+def _told(weight_HR: torch.Tensor, strength: float, left: float, at_zero: float) -> torch.Tensor:
     """The weights; where more is left of the gradient than rounding explains, that is said."""
-    if left > UNSOLVED:
-        log.warning("ranker.l2=%g: the fit stopped with %.1g of its first gradient left", strength, left)
+    if left > UNSOLVED * at_zero:
+        log.warning("ranker.l2=%g: the fit stopped with %.1g of its first gradient left", strength, left / at_zero)
     return weight_HR
 
 

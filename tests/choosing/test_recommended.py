@@ -1,4 +1,4 @@
-"""The recommended rule is learned from the pivots: it follows what picks well there, and knows when they are too few."""
+"""The recommended rule follows what picks well for the pivots, and says when these are too few."""
 
 from dataclasses import replace
 

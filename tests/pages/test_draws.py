@@ -91,6 +91,6 @@ def test_picks_for_use_are_one_row_for_each_target():
     deployment = pd.DataFrame(
         {"target": ["tr", "tr", "fa"], "rule": ["LMS", "Recommended", "Recommended"], "candidate": ["a", "b", "c"]}
     )
-    table = deployment_table(deployment[deployment["rule"] == "Recommended"], {"Recommended": "Use", "LMS": "LMS"})
-    assert table.header == ["Target", "Use"]
+    table = deployment_table(deployment[deployment["rule"] == "Recommended"], ["Recommended", "LMS"])
+    assert table.header == ["Target", "Recommended"]
     assert table.groups == [[["tr", "b"], ["fa", "c"]]]
