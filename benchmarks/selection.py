@@ -28,6 +28,7 @@ from lms_ray.choosing.gathering import gather, know, oracles
 from lms_ray.choosing.picking import Oracles
 from lms_ray.choosing.recommended import untaught
 from lms_ray.data import roles
+from lms_ray.models.pretrain import materialise
 from lms_ray.pages.draws import advice, worth_table, worths
 from lms_ray.pages.tables import score_table, verdict
 from lms_ray.settings.experiment import Experiment
@@ -45,7 +46,7 @@ def main() -> None:
     for stage in ("sweep", "ablation"):
         command = [sys.executable, "-m", f"lms_ray.{stage}", arguments.config, *arguments.overrides]
         subprocess.run(command, check=True)
-    experiment = load(arguments.config, arguments.overrides)
+    experiment = materialise(load(arguments.config, arguments.overrides), make=False)
     store = Store(experiment.folder)
     for title, text in sections(experiment, store).items():
         print(f"\n## {title}\n\n{text}")
@@ -81,7 +82,7 @@ def inputs(rows: pd.DataFrame, best_D: np.ndarray) -> str:
 
 
 def evidence(experiment: Experiment, known: Known, judged: dict[str, Oracles]) -> str:
-    """Rank correlations over all candidates of what rules look at: with test scores, on how many targets, with En-Dev."""
+    """Rank correlations, over all candidates, of what rules look at with test scores, and with En-Dev's."""
     found: dict[str, list[tuple[float, float]]] = {}
     for target in experiment.targets:
         for name, score_C in untaught(known, target, experiment.pivots_for(target)).items():
