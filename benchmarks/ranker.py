@@ -269,11 +269,13 @@ def quality(pools: Sequence[tuple[Material, np.ndarray]], results: Path, paper: 
         results: file that holds what the paper's grid came to in each split, a JSON object a line; what it lacks is
             fitted and added.
     """
-    stored = {row["draw"]: row for row in map(json.loads, results.read_text().splitlines())} if results.exists() else {}
+    digests = {draw: replace(material, settings=paper).digest for draw, (material, _) in enumerate(pools)}
+    rows = map(json.loads, results.read_text().splitlines() if results.exists() else ())
+    stored = {row["draw"]: row for row in rows if row["material"] == digests.get(row["draw"])}
     judged: dict[str, list[np.ndarray]] = {}
     for draw, (material, test_CT) in enumerate(pools):
         if draw not in stored:
-            stored[draw] = {"draw": draw, **fit_grid(material, paper)}
+            stored[draw] = {"draw": draw, "material": digests[draw], **fit_grid(material, paper)}
             with results.open("a") as lines:
                 lines.write(json.dumps(stored[draw]) + "\n")
         held_CT = test_CT[material.part_C == "test"]

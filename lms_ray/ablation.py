@@ -8,7 +8,6 @@ the meta split, and scores the picks on the targets' test sets. Needs encodings 
 
 import numpy as np
 import pandas as pd
-import torch
 
 from lms_ray import tasks
 from lms_ray.choosing.ablations import ablate, by_features, by_language_vector
@@ -37,7 +36,6 @@ def run(job: Job) -> None:
     candidates = pool.candidates(store)
     corpora = roles.picked_from(experiment, task.example)
     encodings.require(store, candidates, corpora)
-    torch.set_num_threads(1)  # small steps, at which threads would wait for each other
     material, judged = gather(experiment, store), oracles(experiment, store, candidates)
     draws = [divide(len(candidates), split, experiment.seed) for split in experiment.meta_split.each_draw]
     variants = {

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import torch
 
 from lms_ray import tasks
 from lms_ray.choosing import transfer
@@ -59,7 +58,6 @@ def run(job: Job) -> None:
 
 def _redraw(experiment: Experiment, store: Store, material: Material, origin: dict[str, Any]) -> None:
     """Let every rule score the candidates, in many divisions of them, and write what they say."""
-    torch.set_num_threads(1)  # the `fast` fits, see below
     progress = Progress("ranking", "draws", experiment.meta_split.draws)
     made = redraw(
         know(experiment, store, material), targets_by_pivots(experiment), experiment.meta_split, progress.show
@@ -86,7 +84,6 @@ def _fit_at_once(
     targets_of: Mapping[tuple[str, ...], list[str]],
 ) -> None:
     """The whole grid of the `fast` fit, here: it takes seconds, less than a worker needs to start."""
-    torch.set_num_threads(1)  # several wait for each other at every small step where Ray's processes hold the cores
     machine = Machine(host=socket.gethostname(), market=None, accelerator=None, cpus=1, gpus=0)
     for point, fitted in fit_fast(material, targets_of, "cpu").items():
         if point in missing:

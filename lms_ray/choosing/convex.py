@@ -21,6 +21,7 @@ import torch
 from torch.nn import functional as F
 
 from lms_ray.choosing.ranker import NOTHING_TO_LEARN, Lesson
+from lms_ray.models.threads import threads
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +82,10 @@ def fit(train: Lesson, strengths: Sequence[float], device: str, also: Sequence[L
     )
     weight_HR = loss.feature_PCH.new_zeros(len(scale_H), len(length_R))
     slope_at_zero, solutions = float(loss.by_weight(loss.slope_at_zero_PC).norm()), {}
-    for strength in sorted(strengths, reverse=True):
-        weight_HR = _newton(loss, strength, weight_HR, slope_at_zero)
-        solutions[strength] = Bilinear((weight_HR.cpu().numpy() / scale_H[:, None]) @ basis_RV)
+    with threads(1):  # several would wait for each other at every small step where other processes hold the cores
+        for strength in sorted(strengths, reverse=True):
+            weight_HR = _newton(loss, strength, weight_HR, slope_at_zero)
+            solutions[strength] = Bilinear((weight_HR.cpu().numpy() / scale_H[:, None]) @ basis_RV)
     return [solutions[strength] for strength in strengths]
 
 

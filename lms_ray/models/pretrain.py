@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
 from lms_ray.data import toy
+from lms_ray.models.threads import threads
 from lms_ray.settings.base import shown
 from lms_ray.settings.data import EVERY
 from lms_ray.settings.errors import ConfigError
@@ -135,16 +136,11 @@ def pretrain(text_files: Mapping[str, Path], folder: Path, seed: int, settings: 
     lines = [line for code in sorted(text_files) for line in text_files[code].read_text("utf-8").splitlines()]
     tokenizer = train_tokenizer(lines, settings.vocabulary)
     config = configuration(settings, len(tokenizer))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(settings.threads)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = BertForMaskedLM(config)
-            if settings.steps:
-                _train(model, tokenizer, lines, settings)
-    finally:
-        torch.set_num_threads(threads)
+    with threads(settings.threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = BertForMaskedLM(config)
+        if settings.steps:
+            _train(model, tokenizer, lines, settings)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
