@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import ray
@@ -40,9 +40,13 @@ def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
     Raises:
         ConfigError: nobody answers at the address, or a local Ray can never run them. (A cluster may still grow.)
     """
-    os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
-    address = address_of(settings)
-    _require_answer(address)
+    with _environment():
+        address = address_of(settings)
+        _require_answer(address)
+        yield from _connected(address, settings, stages)
+
+
+def _connected(address: str, settings: Cluster, stages: Mapping[str, Resources]) -> Iterator[None]:
     cpus = settings.cpus if address == "local" else None
     try:
         ray.init(
@@ -62,6 +66,18 @@ def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """What is not set otherwise is set as Ray's libraries and processes are to find it, and afterwards is as before."""
+    added = {key: value for key, value in ENVIRONMENT.items() if key not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for key in added:
+            os.environ.pop(key, None)
 
 
 def _require_answer(address: str) -> None:
