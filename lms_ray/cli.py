@@ -6,6 +6,7 @@
     lms-ray plan [CONFIG] [key=value ...]      what would run, with every check that needs no cluster; writes nothing
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
     lms-ray status PATH [--watch]              progress, cost and how to go on, from an experiment's folder alone
+    lms-ray tables FOLDER ... --to FOLDER      the paper's tables and Figure 2 from experiments' folders alone
 
 CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lms_ray.sweep` is `lms-ray sweep`.
 """
@@ -94,6 +95,11 @@ def _do(verb: str, arguments: argparse.Namespace) -> None:
             show_status(arguments.path, arguments.candidates)
         else:
             watch(arguments.path, arguments.watch, arguments.candidates)
+        return
+    if verb == "tables":
+        from lms_ray.pages.paper.show import show_tables
+
+        show_tables(arguments.folders, arguments.paper, arguments.to)
         return
     words = [arguments.config, *arguments.overrides] if arguments.config else []
     config = words.pop(0) if words and "=" not in words[0] else None
@@ -197,6 +203,11 @@ def _parser(stage: str | None) -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="look again every 10 s, until it is done",
     )
+    purpose = "the paper's tables and Figure 2 from the folders of finished experiments"
+    tables = verbs.add_parser("tables", help=purpose, description=f"{purpose}.")
+    tables.add_argument("folders", nargs="+", metavar="FOLDER", help="folder of an experiment, local path or URI")
+    tables.add_argument("--paper", metavar="FILE", help="JSON file with the paper's numbers, to stand beside ours")
+    tables.add_argument("--to", required=True, metavar="FOLDER", help="folder to write into, local path or URI")
     return parser
 
 

@@ -92,7 +92,9 @@ def test_however_a_job_ends_its_status_says_so(
         signal.signal(signal.SIGINT, ctrl_c)
 
 
-@pytest.mark.parametrize("verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status"])
+@pytest.mark.parametrize(
+    "verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status", "tables"]
+)
 def test_every_verb_has_help(lms_ray, capsys: pytest.CaptureFixture, verb: str):
     assert lms_ray(verb, "--help") == 0
     assert f"lms-ray {verb}" in capsys.readouterr().out

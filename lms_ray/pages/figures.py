@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import gaussian_kde
 
 from lms_ray.store.picks import ORACLES, SELECTORS, Pick
 
 INK, PAPER = "#1c1e21", "#ffffff"
 POOL_GREY = "#8a8f98"
 ROW_INCHES = 0.7
+DENSITY_FLOOR, DENSITY_HEIGHT = 0.97, 0.8  # of a row, whose height is 1
+DENSITY_POINTS, DENSITY_TAIL = 200, 2.0  # and how far beyond the pool it is drawn, in bandwidths
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,11 @@ MARKS = {
 
 
 def pool_figure(pool: pd.DataFrame, picks: list[Pick], metric: str) -> str:
-    """Draw a row for each target: a dot for each candidate of the pool, and above them a mark for each pick.
+    """Draw a row for each target: the pool's density, a dot for each of its candidates, and a mark for each pick.
 
-    Rows are centred on the pool's mean: targets differ far more from each other than candidates within a target.
+    The density is a Gaussian kernel estimate with Scott's bandwidth, as high in each row; there is none of fewer than
+    three candidates, or where all have the same score. Rows are centred on the pool's mean: targets differ far more
+    from each other than candidates within a target.
 
     Args:
         pool: test scores in [0, 1], a row for each candidate and a column for each target.
@@ -101,11 +106,25 @@ def _draw_row(axes: Axes, row: int, score_C: np.ndarray, picks: list[Pick], sele
     mean = score_C.mean()
     if row % 2:
         axes.axhspan(row, row + 1, color=POOL_GREY, alpha=0.12, linewidth=0)
+    _draw_density(axes, row, 100 * (score_C - mean))
     offset_C = np.array([-0.05, 0.0, 0.05])[np.argsort(np.argsort(score_C, kind="stable")) % 3]  # neighbours apart
     axes.scatter(100 * (score_C - mean), row + 0.86 + offset_C, s=9, color=POOL_GREY, alpha=0.6, linewidth=0)
     lane = {name: row + 0.12 + 0.62 * index / (len(selectors) - 1) for index, name in enumerate(selectors)}
     for pick in picks:
         axes.plot(100 * (pick.score - mean), lane[pick.selector], **_style(pick.selector))
+
+
+def _draw_density(axes: Axes, row: int, offset_C: np.ndarray) -> None:
+    if len(offset_C) < 3 or not np.ptp(offset_C):
+        return
+    estimate = gaussian_kde(offset_C)
+    tail = DENSITY_TAIL * estimate.factor * offset_C.std(ddof=1)
+    x = np.linspace(offset_C.min() - tail, offset_C.max() + tail, DENSITY_POINTS)
+    density = estimate(x)
+    floor = row + DENSITY_FLOOR
+    axes.fill_between(
+        x, floor, floor - DENSITY_HEIGHT * density / density.max(), color=POOL_GREY, alpha=0.22, linewidth=0
+    )
 
 
 def _style(selector: str) -> dict:

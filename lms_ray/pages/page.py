@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lms_ray.pages.figures import for_page
 from lms_ray.pages.tables import SIGNIFICANT, Table, escape
@@ -47,14 +47,7 @@ def to_html(
         split_sizes: candidates of meta-train (`train`), meta-dev (`dev`) and meta-test (`test`).
         grid_points: rankers tried for each set of pivots.
     """
-    page = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("report.html")
-    return page.render(
+    return template("report.html").render(
         experiment=experiment.without_credentials(),
         **vars(replace(found, draws=for_page(found.draws), figure=for_page(found.figure))),
         rankers=rankers,
@@ -62,6 +55,17 @@ def to_html(
         grid_points=grid_points,
         significant=SIGNIFICANT,
     )
+
+
+def template(name: str) -> Template:
+    """A page of this package, in which every text is escaped."""
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(name)
 
 
 def to_markdown(experiment: Experiment, found: Findings) -> str:

@@ -1,5 +1,7 @@
 """The tables of the report and what they say in words."""
 
+import csv
+import io
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -37,6 +39,12 @@ class Table:
         rows = [row for group in self._cells(escape) for row in group]
         return tabulate(rows, [escape(cell) for cell in self.header], tablefmt="github", disable_numparse=True)
 
+    def to_csv(self) -> str:
+        """The cells as they are."""
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows([self.header, *(row for rows in self.groups for row in rows)])
+        return stream.getvalue()
+
     def _cells(self, change: Callable[[str], str]) -> list[list[list[str]]]:
         return [[[change(cell) for cell in row] for row in group] for group in self.groups]
 
@@ -59,7 +67,7 @@ def score_table(picks: list[Pick], baselines: Mapping[str, Mapping[str, float]] 
     rows = [
         [
             target,
-            *(_score_cell(chosen[name]) for name in by_selector),
+            *(score_cell(chosen[name]) for name in by_selector),
             *(f"{100 * score[target]:.1f}" for score in baselines.values()),
         ]
         for target, chosen in of_target.items()
@@ -72,7 +80,7 @@ def score_table(picks: list[Pick], baselines: Mapping[str, Mapping[str, float]] 
             *(f"{100 * pick.score:.1f}" for pick in columns),
             *(f"{100 * fmean(score.values()):.1f}" for score in baselines.values()),
         ],
-        ["mean Δ to En-Dev", *(f"{100 * pick.delta:+z.1f}{_star(pick)}" for pick in columns)],
+        ["mean Δ to En-Dev", *(f"{100 * pick.delta:+z.1f}{star(pick)}" for pick in columns)],
         ["mean regret", *(f"{100 * pick.regret:.1f}" for pick in columns)],
         ["mean rank in pool", *(f"{pick.rank:.1f}" for pick in columns)],
     ]
@@ -186,12 +194,14 @@ def _significant(picks: Iterable[Pick]) -> int:
     return sum(_is_significant(pick) for pick in picks)
 
 
-def _star(pick: Pick) -> str:
+def star(pick: Pick) -> str:
+    """A mark for a significant difference to En-Dev."""
     return "*" if _is_significant(pick) else ""
 
 
-def _score_cell(pick: Pick) -> str:
-    cell = f"{100 * pick.score:.1f}{_star(pick)}"
+def score_cell(pick: Pick, digits: int = 1) -> str:
+    """A score in percent, its star, and in parentheses what Pivot-Dev follows and how much All-Target saw."""
+    cell = f"{100 * pick.score:.{digits}f}{star(pick)}"
     if pick.selector == "Pivot-Dev":
         return f"{cell} ({pick.pivot})"
     return f"{cell} ({pick.examples})" if pick.selector == "All-Target" else cell
@@ -203,7 +213,7 @@ def _detail_row(pick: Pick) -> list[str]:
         pick.target,
         pick.selector,
         pick.candidate or ("mean over targets" if pick.target == AVERAGE else "mean over the pool"),
-        f"{100 * pick.score:.1f}{_star(pick)}",
+        f"{100 * pick.score:.1f}{star(pick)}",
         f"{100 * pick.delta:+z.1f}",
         interval,
         "-" if pick.p_value is None else f"{pick.p_value:.4f}",
