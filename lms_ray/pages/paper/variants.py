@@ -65,9 +65,9 @@ TABLES = (
         {"source": "[Eng]", "pivot": "[Pivot]", "target": "[Target]", "fusion": "Fusion"},
         lambda study: study.ranker_features,
         "target",
-        "Ours: [Eng] is ranker.features=source, [Pivot] the mean over the pivots' texts for every language, [Target] each "
-        "language's own text, in training too. Published code calls that last one [Pivot], and [Target] a ranker for each "
-        "target that sees all pivots through the target's text, which is not here: compare these columns with care.",
+        "Ours: [Eng] is ranker.features=source, [Pivot] the mean over the pivots' texts for every language, [Target] "
+        "each language's own text, in training too. Published code calls that last one [Pivot], and [Target] a ranker "
+        "for each target that sees all pivots through the target's text, which is not here: compare with care.",
     ),
     VariantTable(
         6,
