@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import made_folders as made
+from lms_ray.models.pretrain import materialise
 from lms_ray.settings.loading import ConfigError
 from lms_ray.store import lineage, status
 from lms_ray.store.attempts import Use
@@ -90,6 +91,14 @@ def test_stages_are_done_in_their_order(local: Store):
     assert status.read(local).missing == ("selection", "report"), "these picks are of another draw"
     made.configured(local, "sweep.seeds=5")  # a larger grid: all that follows is done again
     assert status.read(local).missing == status.STAGES
+
+
+def test_toy_languages_are_recorded_as_files_and_known_again(local: Store):
+    configured = made.configured(local, "data.format=toy")
+    recorded = materialise(configured, make=False)
+    made.table(local, "picks.parquet", lineage.settings(recorded, lineage.SELECTION))
+    assert recorded.data.format != configured.data.format
+    assert status.read(local).picked
 
 
 def test_of_candidates_of_one_setting_the_latest_counts(local: Store):
