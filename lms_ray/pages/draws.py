@@ -74,8 +74,8 @@ def worth_table(found: Sequence[Worth]) -> Table:
             "-" if np.isnan(worth.share) else f"{worth.share:.0f}",
             f"{worth.better:.0f}",
             f"{worth.correlation:+z.2f}",
-            "-" if worth.selector == REFERENCE else f"{worth.p_value:.3f}",
-            "-" if worth.selector == REFERENCE else f"{worth.p_z:.3f}",
+            "-" if worth.selector == REFERENCE else _probability(worth.p_value),
+            "-" if worth.selector == REFERENCE else _probability(worth.p_z),
         ]
         for worth in found
     }
@@ -95,8 +95,8 @@ def advice(found: Sequence[Worth], recommended: pd.DataFrame) -> str:
     use, lms = by_name[RECOMMENDED], by_name["LMS"]
     sentence = (
         f"Use {RECOMMENDED}: over {draws} {'draws' if draws > 1 else 'draw'} of the meta split its picks are "
-        f"{_points(use.delta_D.mean())} En-Dev's on the mean over the targets (p = {use.p_value:.3f}, corrected "
-        f"t-test), LMS's {_points(lms.delta_D.mean())}, Random's {_points(by_name['Random'].delta_D.mean())}"
+        f"{_points(use.delta_D.mean())} En-Dev's on the mean over the targets (p {_compared(use.p_value)}, "
+        f"corrected t-test), LMS's {_points(lms.delta_D.mean())}, Random's {_points(by_name['Random'].delta_D.mean())}"
     )
     if not np.isnan(use.share):
         sentence += f"; that is {use.share:.0f} % of what All-Target gains"
@@ -118,6 +118,14 @@ def deployment_table(deployment: pd.DataFrame, rules: Sequence[str]) -> Table:
     shown = [rule for rule in rules if rule in picked]
     rows = [[str(target), *picked.loc[target, shown]] for target in deployment["target"].drop_duplicates()]
     return Table(["Target", *shown], [rows])
+
+
+def _probability(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _compared(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _points(delta: float) -> str:
