@@ -113,6 +113,7 @@ def cross_fitted(score_DC: np.ndarray) -> np.ndarray:
     total_C, times_C = np.zeros(score_DC.shape[1]), np.zeros(score_DC.shape[1])
     for score_C in score_DC:
         scored = np.flatnonzero(~np.isnan(score_C))
-        total_C[scored] += z_scores(score_C[scored])
-        times_C[scored] += 1
+        if len(scored):  # it learned something in this draw
+            total_C[scored] += z_scores(score_C[scored])
+            times_C[scored] += 1
     return np.divide(total_C, times_C, out=np.full(len(total_C), np.nan), where=times_C > 0)
