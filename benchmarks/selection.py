@@ -16,6 +16,7 @@ ablations of the ranker's inputs, and prints in Markdown:
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -29,12 +30,17 @@ from lms_ray.choosing.picking import Oracles
 from lms_ray.choosing.recommended import untaught
 from lms_ray.data import roles
 from lms_ray.models.pretrain import materialise
-from lms_ray.pages.draws import advice, worth_table, worths
+from lms_ray.pages.draws import Worth, advice, beside, worth_table, worths
 from lms_ray.pages.tables import score_table, verdict
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
 from lms_ray.store import ablations, lineage, picks, pool, redrawn
 from lms_ray.store.files import Store
+
+PAIRS = (
+    ("Recommended", "All-Pivot"), ("Recommended", "LMS"), ("Combined", "All-Pivot"), ("All-Pivot", "LMS"),
+    ("LMS", "Random"), ("LMS", "En-Dev"),
+)  # fmt: skip
 
 
 def main() -> None:
@@ -64,10 +70,27 @@ def sections(experiment: Experiment, store: Store) -> dict[str, str]:
     return {
         "One draw (Table 3)": f"{score_table(made, picks.read_baselines(store)).to_markdown()}\n\n{verdict(made)}",
         f"{experiment.meta_split.draws} draws": f"{worth_table(worth).to_markdown()}\n\n"
-        f"{advice(worth, redrawn.read_recommended(store, origin))}",
+        f"{advice(worth, redrawn.read_recommended(store, origin), chosen_from, train + dev)}",
+        "One selector beside another": pairs(picks.read_splits(store), worth, chosen_from, train + dev),
         "The ranker's inputs (Tables 5 and 6)": inputs(ablations.read(store), worth[0].delta_D),
         "What the evidence knows": evidence(experiment, known, judged),
     }
+
+
+def pairs(splits: pd.DataFrame, worth: Sequence[Worth], pool: int, taught: int) -> str:
+    """Differences over the same draws, with intervals, and on how many draws and targets the first is ahead."""
+    by_name = {one.selector: one for one in worth}
+    delta_TS = splits.pivot_table(index="target", columns="selector", values="delta")
+    rows = []
+    for one, other in PAIRS:
+        found = beside(by_name[one], by_name[other], pool, taught)
+        mean, ahead = found.difference_D.mean(), (found.difference_D > 0).sum()
+        targets = (delta_TS[one] > delta_TS[other]).sum()
+        rows.append(
+            [f"{one} - {other}", f"{mean:+.2f} ± {found.half_width:.2f}", f"{found.p_value:.4f}",
+             f"{ahead} of {len(found.difference_D)}", f"{targets} of {len(delta_TS)}"]
+        )  # fmt: skip
+    return tabulate(rows, ["", "points", "p", "draws ahead", "targets ahead"], tablefmt="github")
 
 
 def inputs(rows: pd.DataFrame, best_D: np.ndarray) -> str:

@@ -6,6 +6,8 @@ Fits the fast form of the ranker with each kind of features and with each kind o
 the meta split, and scores the picks on the targets' test sets. Needs encodings only, and leaves rankings as they are.
 """
 
+import logging
+
 import numpy as np
 import pandas as pd
 
@@ -20,16 +22,21 @@ from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress, say
 from lms_ray.pages.tables import Table
 from lms_ray.pages.terminal import show
+from lms_ray.settings import languages
+from lms_ray.settings.languages import MissingVectorError
 from lms_ray.store import ablations, encodings, lineage, pool
 from lms_ray.store.ablations import Ablated
+
+log = logging.getLogger(__name__)
 
 
 def run(job: Job) -> None:
     """Write `ablations.parquet`, and print what each variant is worth.
 
+    A kind of language vector that one of the languages lacks is left out, and said.
+
     Raises:
         MissingError: an earlier stage has not done its part.
-        MissingVectorError: a language has no vector of a kind that is compared.
     """
     experiment, store, task = job.experiment, job.store, tasks.get(job.experiment.task)
     lineage.require_encoded(experiment, store)
@@ -38,10 +45,13 @@ def run(job: Job) -> None:
     encodings.require(store, candidates, corpora)
     material, judged = gather(experiment, store), oracles(experiment, store, candidates)
     draws = [divide(len(candidates), split, experiment.seed) for split in experiment.meta_split.each_draw]
-    variants = {
-        **{("features", name): of for name, of in by_features(experiment.ranker).items()},
-        **{("language_vector", name): of for name, of in by_language_vector(experiment.ranker).items()},
-    }
+    variants = {("features", name): of for name, of in by_features(experiment.ranker).items()}
+    for kind, settings in by_language_vector(experiment.ranker).items():
+        try:
+            languages.vectors(material.languages, settings.language_vector)
+            variants["language_vector", kind] = settings
+        except MissingVectorError as error:
+            log.warning("ranker.language_vector=%s is left out: %s", kind, error)
     source_C = task.score(encodings.sums(store, candidates, [roles.source(experiment)], task.statistics))[:, 0]
     progress, rows = Progress("ablation", "variants", len(variants)), list[Ablated]()
     for done, ((table, variant), settings) in enumerate(variants.items(), 1):

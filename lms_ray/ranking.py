@@ -19,7 +19,7 @@ from lms_ray.choosing import transfer
 from lms_ray.choosing.gathering import gather, know
 from lms_ray.choosing.grid import Point, choose, fit_fast, points, targets_by_pivots
 from lms_ray.choosing.material import Material
-from lms_ray.choosing.redrawn import redraw
+from lms_ray.choosing.redrawn import Redrawn, redraw
 from lms_ray.cluster import fitting
 from lms_ray.data import roles
 from lms_ray.models.job import Job
@@ -40,6 +40,7 @@ def run(job: Job) -> None:
     origin = lineage.origin(experiment, lineage.RANKING, store, material.candidates, corpora)
     if store.done(redrawn.unit(origin)) is None:
         _redraw(experiment, store, material, origin)
+    _pick_for_use(store, material, origin)
     if experiment.ranker.transfer_from:
         _transfer(experiment, store, material, origin)
         return
@@ -74,6 +75,17 @@ def _redraw(experiment: Experiment, store: Store, material: Material, origin: di
         for rule in found.gains or found.weights
     ]
     redrawn.write(store, origin, material.candidates, made.part_DC, made.overall, made.drawn, recommended)
+
+
+def _pick_for_use(store: Store, material: Material, origin: dict[str, Any]) -> None:
+    """Name the candidate that every rule picks of all, for every target."""
+    said = Redrawn(*redrawn.read(store, origin, material.candidates), recommendations={})
+    rows = [
+        {"target": target, "rule": rule, "candidate": material.candidates[picked]}
+        for target, of_rules in said.for_use.items()
+        for rule, picked in of_rules.items()
+    ]
+    redrawn.write_deployment(store, rows, origin)
 
 
 def _fit_at_once(

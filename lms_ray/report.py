@@ -47,13 +47,14 @@ def run(job: Job) -> None:
     validation = rankings.read_validation(store)
 
     pool_size, diverged = len(pool_scores), int(candidates["diverged"].sum())
-    worth = worths(picks.read_splits(store), pool_size, split_sizes.total() - pool_size)
+    taught = split_sizes.total() - pool_size
+    worth = worths(picks.read_splits(store), pool_size, taught)
     deltas = pd.DataFrame({of_selector.selector: of_selector.delta_D for of_selector in worth})
     found = Findings(
-        advice=advice(worth, redrawn.read_recommended(store, ranked)),
+        advice=advice(worth, redrawn.read_recommended(store, ranked), pool_size, taught),
         worth=worth_table(worth),
         draws=draws_figure(deltas, task.metric),
-        deployment=deployment_table(redrawn.read_deployment(store), redrawn.FOR_USE),
+        deployment=deployment_table(redrawn.read_deployment(store, ranked), redrawn.FOR_USE),
         caption=captions(made, experiment, len(candidates), diverged, pool_size),
         scores=score_table(made, picks.read_baselines(store)),
         details=detail_table(made),

@@ -80,7 +80,7 @@ def run(job: Job) -> None:
     test_scores = pd.DataFrame({target: in_pool[target].test_C for target in experiment.targets}, index=choosable)
     origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
     picks.write(store, made, splits, test_scores, _baselines(experiment, tests), origin)
-    keeping.after_selection(experiment, store, made, redrawn.picked_for_use(store))
+    keeping.after_selection(experiment, store, made, redrawn.picked_for_use(store, ranked))
 
 
 def _choices(

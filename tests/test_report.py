@@ -103,6 +103,8 @@ def job_of(
         {"pivots": "de,zh", "rule": "All-Pivot z", "weight": 1.0, "gains": [0.5, 0.7], "reason": "it was tried"}
     ]
     redrawn.write(store, of_rankings, chosen_from, np.asarray(parts)[None], overall, {}, recommended)
+    for_use = [{"target": target, "rule": "Recommended", "candidate": chosen_from[-1]} for target in pool.columns]
+    redrawn.write_deployment(store, for_use, of_rankings)
     return job
 
 

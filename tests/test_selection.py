@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lms_ray import selection
 from lms_ray.choosing.gathering import know
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.recommended import RECOMMENDED, untaught
+from lms_ray.choosing.redrawn import Redrawn
 from lms_ray.choosing.rules import FOUNDATION
 from lms_ray.choosing.taught import LMS
 from lms_ray.data import roles
@@ -107,6 +109,13 @@ def write_draw(experiment: Experiment, store: Store, statistics: Corpora, origin
         scores[RECOMMENDED] = scores[FOUNDATION]
     learned = {target: {LMS: np.arange(C, dtype=float)[None]} for target in experiment.targets}
     redrawn.write(store, origin, POOL, np.array([["test"] * C]), overall, learned, [])
+    for_use = Redrawn(np.array([["test"] * C]), overall, {}, {}).for_use
+    rows = [
+        {"target": target, "rule": rule, "candidate": POOL[picked]}
+        for target, of_rules in for_use.items()
+        for rule, picked in of_rules.items()
+    ]
+    redrawn.write_deployment(store, rows, origin)
 
 
 @pytest.fixture
@@ -231,6 +240,11 @@ def test_target_labels_move_the_oracles_and_nothing_else(picks, statistics: Corp
     assert moved == set(ORACLES)
 
 
+def read_for_use(job: Job) -> pd.DataFrame:
+    corpora = roles.ranked_from(job.experiment, TaggedSentence)
+    return redrawn.read_deployment(job.store, lineage.origin(job.experiment, lineage.RANKING, job.store, POOL, corpora))
+
+
 def test_every_draw_is_judged_on_its_own_pool(experiment_folder, statistics: Corpora):
     job = experiment_folder(statistics)
     selection.run(job)
@@ -241,9 +255,7 @@ def test_every_draw_is_judged_on_its_own_pool(experiment_folder, statistics: Cor
     assert splits.loc[("LMS", "nl"), "correlation"] == pytest.approx(1)
     assert splits.loc[("All-Pivot", "nl"), "delta"] == pytest.approx(0.3)
     assert splits.loc[("Random", "nl"), "score"] == pytest.approx(0.55)
-    assert (
-        redrawn.read_deployment(job.store).set_index(["rule", "target"]).loc[("En-Dev", "nl"), "candidate"] == POOL[0]
-    )
+    assert read_for_use(job).set_index(["rule", "target"])["candidate"]["En-Dev", "nl"] == POOL[0]
 
 
 def test_p_values_are_corrected_over_the_targets(picks, experiment_folder, statistics: Corpora):

@@ -4,7 +4,7 @@ Shape suffixes: C candidates, P pivots, G languages, H feature, V language vecto
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from lms_ray.settings.languages import cosine
 class Evidence:
     """What is known of some candidates in one language."""
 
-    pivots: tuple[str, ...]
     source_C: np.ndarray
     """Scores on the source's dev set."""
     pivot_CP: np.ndarray
@@ -38,18 +37,6 @@ class Evidence:
     def pivot_z_C(self) -> np.ndarray:
         """Mean z-score over the pivots."""
         return z_scores(self.pivot_CP).mean(1)
-
-    def of(self, candidates: np.ndarray) -> "Evidence":
-        """The same for these candidates only."""
-        return replace(
-            self,
-            source_C=self.source_C[candidates],
-            pivot_CP=self.pivot_CP[candidates],
-            setting_C=self.setting_C[candidates],
-            feature_CH=self.feature_CH[candidates],
-            pivot_feature_CPH=self.pivot_feature_CPH[candidates],
-            signals={name: signal_C[candidates] for name, signal_C in self.signals.items()},
-        )
 
 
 @dataclass(frozen=True)
@@ -91,7 +78,6 @@ class Known:
         if vector_GV is not None:
             similarity_P = np.asarray([cosine(vector_GV[column], vector_GV[other]) for other in columns])
         return Evidence(
-            pivots=pivots,
             source_C=self.source_C,
             pivot_CP=pivot_CP,
             similarity_P=similarity_P,

@@ -47,6 +47,8 @@ def gather(experiment: Experiment, store: Store) -> Material:
             raise RankingError(f"{candidate}: its features are not finite; leave its setting out of the sweep")
     held_out = roles.held_out(experiment)
     pivot_score_CP = task.score(encodings.sums(store, candidates, held_out, task.statistics))
+    for name, score_C in zip(held_out, pivot_score_CP.T, strict=True):
+        _require_scores(score_C, name, candidates)
     for pivots, targets in targets_by_pivots(experiment).items():
         columns = [experiment.pivots.index(pivot) for pivot in pivots]
         if not np.ptp(pivot_score_CP[part_C == "train"][:, columns], axis=0).any():
@@ -74,6 +76,7 @@ def know(experiment: Experiment, store: Store, material: Material) -> Known:
     task = tasks.get(experiment.task)
     candidates, source = list(material.candidates), roles.source(experiment)
     source_CS = encodings.sums(store, candidates, [source], task.statistics)[:, 0]
+    _require_scores(task.score(source_CS), source, candidates)
     described_by = roles.signalling(experiment, task.example)
     seen = encodings.signals(store, candidates, [*described_by.values(), source])
     labels = encodings.predictions(store, candidates, list(described_by.values()))
@@ -94,6 +97,11 @@ def know(experiment: Experiment, store: Store, material: Material) -> Known:
             source_right_C=task.accuracy(source_CS),
         ),
     )
+
+
+def _require_scores(score_C: np.ndarray, corpus: str, candidates: Sequence[str]) -> None:
+    if unknown := [name for name, score in zip(candidates, score_C, strict=True) if not np.isfinite(score)]:
+        raise RankingError(f"{corpus}: {len(unknown)} candidates have no score there, among them {unknown[0]}")
 
 
 def oracles(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, Oracles]:

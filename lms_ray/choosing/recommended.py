@@ -77,15 +77,17 @@ def recommend(
     }
     mean_M = np.asarray([gain_P.mean() for gain_P in gains.values()])
     weight_M = np.exp((mean_M - mean_M.max()) / SHARPNESS)
-    weight_M[weight_M < LEAST * weight_M.sum()] = 0
+    weight_M[weight_M < min(LEAST * weight_M.sum(), weight_M.max())] = 0  # of many that are as good, all stay
     weights = {name: float(w) for name, w in zip(names, weight_M / weight_M.sum(), strict=True) if w}
     best = names[int(mean_M.argmax())]
+    ahead_P = gains[best] - gains[FOUNDATION]
+    error = ahead_P.std(ddof=1) / np.sqrt(len(pivots))
     return Recommendation(
         dict(sorted(weights.items(), key=lambda item: -item[1])),
         gains,
         f"each of {len(pivots)} pivots was picked for by what the others know; {best} did best there, with picks "
-        f"{mean_M.max():.2f} standard deviations above the mean candidate "
-        f"({FOUNDATION}: {gains[FOUNDATION].mean():.2f})",
+        f"{mean_M.max():.2f} standard deviations above the mean candidate, {ahead_P.mean():.2f} above {FOUNDATION}'s "
+        f"(standard error over the pivots {error:.2f})",
     )
 
 
@@ -115,22 +117,35 @@ def combined(known: Known, language: str, pivots: Sequence[str]) -> np.ndarray |
     """A weighted sum of evidence: scores on the pivots, the setting, and signals; None where the pivots are too few.
 
     The weights are those of a ridge regression of each pivot's z-scores on what is known of it from the other pivots,
-    penalised as serves a pivot best that was left out.
+    penalised as serves a pivot best that was left out, of whose labels nothing else knows then.
     """
     if len(pivots) < FEWEST:
         return None
-    taught = {pivot: known.evidence(pivot, [other for other in pivots if other != pivot]) for pivot in pivots}
     asked = known.evidence(language, pivots)
-    names = [name for name in INPUTS if all(name in evidence.signals for evidence in (asked, *taught.values()))]
-    input_PCI = np.stack([_inputs(evidence, names) for evidence in taught.values()])
-    right_PC = z_scores(known.pivot_scores(pivots)).T
+    names = [
+        name
+        for name in INPUTS
+        if all(name in known.evidence(one, _without(pivots, one)).signals for one in pivots) and name in asked.signals
+    ]
     error = {penalty: 0.0 for penalty in PENALTIES}
-    for left_out in range(len(pivots)):
-        others = [pivot for pivot in range(len(pivots)) if pivot != left_out]
+    for left_out in pivots:
+        others = _without(pivots, left_out)
+        input_CI = _inputs(known.evidence(left_out, others), names)
+        right_C = z_scores(known.pivot_scores([left_out]))[:, 0]
         for penalty in PENALTIES:
-            weight_I = _ridge(input_PCI[others], right_PC[others], penalty)
-            error[penalty] += float(((input_PCI[left_out] @ weight_I - right_PC[left_out]) ** 2).mean())
-    return _inputs(asked, names) @ _ridge(input_PCI, right_PC, min(error, key=error.__getitem__))
+            fitted_C = input_CI @ _weights(known, others, names, penalty)
+            error[penalty] += float(((fitted_C - right_C) ** 2).mean())
+    return _inputs(asked, names) @ _weights(known, pivots, names, min(error, key=error.__getitem__))
+
+
+def _weights(known: Known, pivots: Sequence[str], names: Sequence[str], penalty: float) -> np.ndarray:
+    """What each input counts, shape (I,), as these pivots teach it, each seen from the others."""
+    input_PCI = np.stack([_inputs(known.evidence(one, _without(pivots, one)), names) for one in pivots])
+    return _ridge(input_PCI, z_scores(known.pivot_scores(pivots)).T, penalty)
+
+
+def _without(pivots: Sequence[str], left_out: str) -> list[str]:
+    return [pivot for pivot in pivots if pivot != left_out]
 
 
 def _inputs(evidence: Evidence, names: Sequence[str]) -> np.ndarray:

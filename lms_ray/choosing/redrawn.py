@@ -15,6 +15,7 @@ import numpy as np
 
 from lms_ray.choosing.evidence import Known, z_scores
 from lms_ray.choosing.recommended import FEWEST, RECOMMENDED, Recommendation, recommend, untaught
+from lms_ray.choosing.rules import best
 from lms_ray.choosing.split import divide
 from lms_ray.choosing.taught import TAUGHT, teach
 from lms_ray.settings.choosing import MetaSplit
@@ -41,6 +42,14 @@ class Redrawn:
         pool = self.pool(draw)
         scores = self.overall[target] | {name: of_all[draw] for name, of_all in self.drawn[target].items()}
         return {name: score_C[pool] for name, score_C in scores.items() if not np.isnan(score_C[pool]).all()}
+
+    @property
+    def for_use(self) -> dict[str, dict[str, int]]:
+        """By target and rule the candidate that it picks of all that it could score; the first one wins a tie."""
+        return {
+            target: {name: best(np.where(np.isnan(score_C), -np.inf, score_C)) for name, score_C in scores.items()}
+            for target, scores in self.overall.items()
+        }
 
     def pool(self, draw: int) -> np.ndarray:
         """The candidates that are picked from in a draw."""

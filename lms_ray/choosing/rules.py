@@ -34,20 +34,14 @@ def best(score_C: np.ndarray) -> int:
     return int(score_C.argmax())
 
 
-def nearest(evidence: Evidence) -> int | None:
-    """The pivot whose language vector has the smallest angle with the language's, for Pivot-Dev."""
-    return None if evidence.similarity_P is None else best(evidence.similarity_P)
-
-
 def english_dev(evidence: Evidence) -> np.ndarray:
     """En-Dev: the score on the source's dev set."""
     return evidence.source_C
 
 
 def pivot_dev(evidence: Evidence) -> np.ndarray | None:
-    """Pivot-Dev: the score on the most similar pivot."""
-    pivot = nearest(evidence)
-    return None if pivot is None else evidence.pivot_CP[:, pivot]
+    """Pivot-Dev: the score on the pivot whose language vector has the smallest angle with the language's."""
+    return None if evidence.similarity_P is None else evidence.pivot_CP[:, best(evidence.similarity_P)]
 
 
 def all_pivot(evidence: Evidence) -> np.ndarray:

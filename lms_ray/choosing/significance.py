@@ -30,10 +30,22 @@ def corrected_t_test(difference_D: np.ndarray, pool: int, taught: int) -> float:
     """
     if len(difference_D) < 2 or not difference_D.any():
         return 1.0
-    variance = difference_D.var(ddof=1) * (1 / len(difference_D) + pool / taught)
-    if not variance:
+    error = _corrected_error(difference_D, pool, taught)
+    if not error:
         return 0.0
-    return float(2 * stats.t.sf(abs(difference_D.mean()) / np.sqrt(variance), len(difference_D) - 1))
+    return float(2 * stats.t.sf(abs(difference_D.mean()) / error, len(difference_D) - 1))
+
+
+def corrected_half_width(difference_D: np.ndarray, pool: int, taught: int, confidence: float = 0.95) -> float:
+    """Half the width of the same test's interval of the mean difference; infinite where there are fewer than two."""
+    if len(difference_D) < 2:
+        return float("inf")
+    quantile = stats.t.ppf((1 + confidence) / 2, len(difference_D) - 1)
+    return float(quantile * _corrected_error(difference_D, pool, taught))
+
+
+def _corrected_error(difference_D: np.ndarray, pool: int, taught: int) -> float:
+    return float(np.sqrt(difference_D.var(ddof=1) * (1 / len(difference_D) + pool / taught)))
 
 
 def z_test(first_D: np.ndarray, second_D: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from lms_ray.choosing import convex
 from lms_ray.choosing.evidence import Known, z_scores
@@ -90,15 +91,20 @@ def ridge(input_NH: np.ndarray, target_N: np.ndarray, groups: int) -> np.ndarray
 
 
 def lambda_rank(input_NH: np.ndarray, target_N: np.ndarray, groups: int, seed: int) -> Callable[..., np.ndarray]:
-    """LightGBM's LambdaRank on rows that come in `groups` equal groups; gives its function of inputs."""
+    """LightGBM's LambdaRank on rows that come in `groups` equal groups; gives its function of inputs.
+
+    Equal targets have the same grade, and a group in which all are equal says nothing.
+    """
     from lightgbm import LGBMRanker  # half a second, which only this rule is worth
 
     size = len(target_N) // groups
-    rank_N = np.concatenate([part.argsort().argsort() for part in np.split(target_N, groups)])
+    told = [group for group, part_C in enumerate(np.split(target_N, groups)) if np.ptp(part_C)]
+    rows_N = np.concatenate([np.arange(group * size, (group + 1) * size) for group in told])
+    rank_N = np.concatenate([rankdata(target_N[rows], "min") - 1 for rows in np.split(rows_N, len(told))])
     ranker = LGBMRanker(
         **TREES, random_state=seed % 2**31, deterministic=True, force_row_wise=True, n_jobs=1, verbose=-1
     )
-    ranker.fit(input_NH, rank_N * GRADES // size, group=[size] * groups)
+    ranker.fit(input_NH[rows_N], (rank_N * GRADES // size).astype(int), group=[size] * len(told))
     return lambda input_CH: np.asarray(ranker.booster_.predict(input_CH, num_threads=1))
 
 

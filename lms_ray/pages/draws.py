@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lms_ray.choosing.significance import corrected_t_test, z_test
+from lms_ray.choosing.significance import corrected_half_width, corrected_t_test, z_test
 from lms_ray.pages.tables import Table
 from lms_ray.store.picks import ORACLES
 
@@ -40,11 +40,13 @@ def worths(splits: pd.DataFrame, pool: int, taught: int) -> list[Worth]:
         pool: candidates that are picked from in each draw.
         taught: candidates that are learned from in each.
     """
-    score_DS = 100 * splits.pivot_table(index="draw", columns="selector", values="score", aggfunc="mean")
-    gain = (score_DS[CEILING] - score_DS[REFERENCE]).mean()
+    score_DS, delta_DS = (
+        100 * splits.pivot_table(index="draw", columns="selector", values=value) for value in ("score", "delta")
+    )
+    gain = delta_DS[CEILING].mean()
     found = []
     for selector, rows in splits.groupby("selector", sort=False):
-        delta_D = (score_DS[selector] - score_DS[REFERENCE]).dropna().to_numpy()
+        delta_D = delta_DS[selector].dropna().to_numpy()
         found.append(
             Worth(
                 str(selector),
@@ -58,6 +60,33 @@ def worths(splits: pd.DataFrame, pool: int, taught: int) -> list[Worth]:
             )
         )
     return sorted(found, key=lambda worth: (worth.selector in ORACLES, -worth.delta_D.mean()))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The difference between two selectors over the same draws, in points."""
+
+    difference_D: np.ndarray
+    half_width: float
+    """Of the 95 % interval of the corrected resampled t-test."""
+    p_value: float
+
+
+def beside(one: Worth, other: Worth, pool: int, taught: int) -> Beside:
+    """How far one selector is ahead of another; both must have picked in every draw.
+
+    Args:
+        one: selector.
+        other: selector.
+        pool: candidates that are picked from in each draw.
+        taught: candidates that are learned from in each.
+    """
+    difference_D = one.delta_D - other.delta_D
+    return Beside(
+        difference_D,
+        corrected_half_width(difference_D, pool, taught),
+        corrected_t_test(difference_D, pool, taught),
+    )
 
 
 def worth_table(found: Sequence[Worth]) -> Table:
@@ -83,20 +112,25 @@ def worth_table(found: Sequence[Worth]) -> Table:
     return Table(header, [rules, [row for name, row in rows.items() if name in ORACLES]])
 
 
-def advice(found: Sequence[Worth], recommended: pd.DataFrame) -> str:
+def advice(found: Sequence[Worth], recommended: pd.DataFrame, pool: int, taught: int) -> str:
     """Which rule to use and how much better it is, in one sentence, and what it is made of in another.
 
     Args:
         found: every selector's worth.
         recommended: rows of pivots, rule, weight, gains and reason.
+        pool: candidates that are picked from in each draw.
+        taught: candidates that are learned from in each.
     """
     by_name = {worth.selector: worth for worth in found}
     draws = len(found[0].delta_D)
-    use, lms = by_name[RECOMMENDED], by_name["LMS"]
+    use, plain = by_name[RECOMMENDED], by_name["All-Pivot"]
+    ahead = beside(use, plain, pool, taught)
     sentence = (
         f"Use {RECOMMENDED}: over {draws} {'draws' if draws > 1 else 'draw'} of the meta split its picks are "
         f"{_points(use.delta_D.mean())} En-Dev's on the mean over the targets (p {_compared(use.p_value)}, "
-        f"corrected t-test), LMS's {_points(lms.delta_D.mean())}, Random's {_points(by_name['Random'].delta_D.mean())}"
+        f"corrected t-test), All-Pivot's {_points(plain.delta_D.mean())} (Recommended - All-Pivot: p "
+        f"{_compared(ahead.p_value)}), LMS's {_points(by_name['LMS'].delta_D.mean())}, Random's "
+        f"{_points(by_name['Random'].delta_D.mean())}"
     )
     if not np.isnan(use.share):
         sentence += f"; that is {use.share:.0f} % of what All-Target gains"

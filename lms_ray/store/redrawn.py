@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.hashing import content_hash
+from lms_ray.store import lineage
 from lms_ray.store.files import Store
 from lms_ray.store.rankings import UNIT
 
@@ -68,12 +69,6 @@ def write(
     }
     files = {name: store.write_table(f"{unit(origin)}/{name}", table) for name, table in tables.items()}
     store.commit(unit(origin), dict(origin), files)
-    picks = [
-        {"target": target, "rule": rule, "candidate": candidates[int(np.nanargmax(score_C))]}
-        for target, of_target in overall.items()
-        for rule, score_C in of_target.items()
-    ]
-    store.write_table(DEPLOYMENT, pa.Table.from_pylist(picks), origin)
 
 
 def require(store: Store, origin: Mapping[str, Any]) -> None:
@@ -97,14 +92,25 @@ def read(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -> 
     )
 
 
-def read_deployment(store: Store) -> pd.DataFrame:
-    """Target, rule and the candidate that it picks of all, for use."""
+def write_deployment(store: Store, rows: Iterable[Mapping[str, str]], origin: Mapping[str, Any]) -> None:
+    """Write what is picked for use: rows of target, rule and candidate."""
+    store.write_table(DEPLOYMENT, pa.Table.from_pylist([dict(row) for row in rows]), origin)
+
+
+def read_deployment(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
+    """Target, rule and the candidate that it picks of all, for use.
+
+    Raises:
+        MissingError: there are none, or they were made otherwise.
+    """
+    store.require(DEPLOYMENT, "ranking")
+    lineage.require_same("picks for use", store.read_origin(DEPLOYMENT), origin, "ranking")
     return store.read_table(DEPLOYMENT).to_pandas()
 
 
-def picked_for_use(store: Store) -> list[str]:
+def picked_for_use(store: Store, origin: Mapping[str, Any]) -> list[str]:
     """The candidates that the rules of `FOR_USE` pick of all, for any target."""
-    picked = read_deployment(store)
+    picked = read_deployment(store, origin)
     return picked.loc[picked["rule"].isin(FOR_USE), "candidate"].unique().tolist()
 
 

@@ -22,7 +22,8 @@ def test_a_finished_experiment_answers_every_question(job: Path, finished: Path)
     experiment = materialise(load(str(job), [f"storage={finished}"]), make=False)
     sections = runpy.run_path(str(COMMAND))["sections"](experiment, Store(experiment.folder))
     assert list(sections) == [
-        "One draw (Table 3)", "20 draws", "The ranker's inputs (Tables 5 and 6)", "What the evidence knows",
+        "One draw (Table 3)", "20 draws", "One selector beside another", "The ranker's inputs (Tables 5 and 6)",
+        "What the evidence knows",
     ]  # fmt: skip
     for selector in ("En-Dev", "LMS", "Recommended", "All-Target"):
         assert f"| {selector} " in sections["20 draws"]

@@ -96,6 +96,14 @@ def test_with_two_pivots_there_is_nothing_to_try_rules_on():
     assert made.overall["sv"][RECOMMENDED].argmax() == made.overall["sv"][FOUNDATION].argmax()
 
 
+def test_many_rules_that_are_as_good_all_stay():
+    known, _ = pool(seed=7, shown=0.0)
+    score_C = np.arange(C, dtype=float)
+    of_pivots = {pivot: {FOUNDATION: score_C} | {f"rule {n}": score_C for n in range(30)} for pivot in PIVOTS}
+    found = recommended.recommend(PIVOTS, of_pivots, known, pool=12, seed=0)
+    assert list(found.weights.values()) == pytest.approx([1 / 31] * 31)
+
+
 def test_the_mean_gain_is_that_of_the_picks():
     right_C = np.array([0.1, 0.2, 0.3, 0.4])
     pool_RC = np.array([[0, 1], [2, 3], [1, 3]])

@@ -22,7 +22,6 @@ def evidence(request) -> Evidence:
     """Scores of 7 candidates on 4 pivots, coarse enough for ties."""
     rng = np.random.default_rng(request.param)
     return Evidence(
-        pivots=("ar", "de", "es", "nl"),
         source_C=rng.random(C),
         pivot_CP=rng.integers(0, 6, (C, 4)) / 8,
         similarity_P=np.array([0.1, 0.7, -0.2, 0.4]),
@@ -89,10 +88,3 @@ def test_rules_without_their_evidence_have_no_say(evidence: Evidence):
 def test_a_sum_of_rules_weighs_them_equally(evidence: Evidence):
     expected = z_scores(evidence.pivot_z_C) + z_scores(evidence.signals["shares"])
     np.testing.assert_allclose(rules.RULES["Pivots + shares"](evidence), expected)
-
-
-def test_evidence_of_some_candidates_is_theirs(evidence: Evidence):
-    some = evidence.of(np.array([4, 1]))
-    assert np.array_equal(some.source_C, evidence.source_C[[4, 1]])
-    assert np.array_equal(some.pivot_feature_CPH, evidence.pivot_feature_CPH[[4, 1]])
-    assert np.array_equal(some.signals["shares"], evidence.signals["shares"][[4, 1]])

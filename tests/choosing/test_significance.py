@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lms_ray.choosing.significance import corrected_t_test, holm, z_test
+from lms_ray.choosing.significance import corrected_half_width, corrected_t_test, holm, z_test
 
 
 def test_holm_steps_down():
@@ -20,6 +20,8 @@ def test_the_corrected_test_equals_its_formula_and_doubts_more_than_the_plain_on
     assert p == pytest.approx(2 * stats.t.sf(t, 4))
     assert p > stats.ttest_1samp(difference_D, 0).pvalue
     assert corrected_t_test(-difference_D, 24, 72) == pytest.approx(p)
+    at_the_edge_D = difference_D - difference_D.mean() + corrected_half_width(difference_D, 24, 72)
+    assert corrected_t_test(at_the_edge_D, 24, 72) == pytest.approx(0.05)
 
 
 def test_the_papers_test_is_that_of_two_samples():

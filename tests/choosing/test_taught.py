@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from lms_ray.choosing.evidence import Known, z_scores
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.rules import best
-from lms_ray.choosing.taught import ALPHAS, TAUGHT, ridge, teach
+from lms_ray.choosing.taught import ALPHAS, TAUGHT, lambda_rank, ridge, teach
 from lms_ray.settings.choosing import Ranker
 from made_material import PIVOTS, WANTED_H, C, planted
 from pool96 import NOTHING_OBSERVED
@@ -97,6 +97,14 @@ def test_the_same_seed_gives_the_same_scores():
     once, again = (teach(known(material), material.part_C, PIVOTS, 7) for _ in range(2))
     for name in TAUGHT:
         np.testing.assert_array_equal(once[name]("nl"), again[name]("nl"), err_msg=name)
+
+
+def test_ties_teach_lambda_rank_nothing_whatever_the_order_of_the_candidates():
+    rng = np.random.default_rng(0)
+    input_NH, target_N = rng.normal(size=(60, 3)), np.concatenate([rng.normal(size=30), np.zeros(30)])
+    both = lambda_rank(input_NH, target_N, 2, seed=0)
+    told = lambda_rank(input_NH[:30], target_N[:30], 1, seed=0)
+    np.testing.assert_array_equal(both(input_NH), told(input_NH))
 
 
 def test_a_single_pivot_has_no_others_to_be_described_by():

@@ -10,6 +10,7 @@ from lms_ray.pages.draws import advice, deployment_table, worth_table, worths
 POOL, TAUGHT = 6, 18
 SCORES = {  # of two targets in each of three draws
     "En-Dev": [(0.50, 0.40), (0.52, 0.42), (0.48, 0.38)],
+    "All-Pivot": [(0.55, 0.44), (0.57, 0.46), (0.52, 0.43)],
     "LMS": [(0.51, 0.41), (0.52, 0.42), (0.50, 0.36)],
     "Recommended": [(0.56, 0.44), (0.58, 0.46), (0.52, 0.43)],
     "Random": [(0.52, 0.40), (0.53, 0.42), (0.50, 0.40)],
@@ -52,7 +53,7 @@ def test_worth_is_the_mean_over_targets_and_its_spread_that_over_draws():
 
 def test_the_best_rule_leads_and_what_sees_labels_of_the_target_stands_apart():
     rules, oracles = worth_table(worths(splits(), POOL, TAUGHT)).groups
-    assert [row[0] for row in rules] == ["Recommended", "Random", "LMS", "En-Dev"]
+    assert [row[0] for row in rules] == ["Recommended", "All-Pivot", "Random", "LMS", "En-Dev"]
     assert {row[0] for row in oracles} == {"All-Target", "Best"}
     assert rules[0][2:5] == ["+4.83", "0.29", "48"]
     assert rules[-1][-2:] == ["-", "-"]  # En-Dev is not compared with itself
@@ -63,26 +64,27 @@ def test_where_nothing_can_be_won_no_share_is_told():
     found = worths(splits(level), POOL, TAUGHT)
     assert all(np.isnan(worth.share) for worth in found)
     assert all(row[4] == "-" for group in worth_table(found).groups for row in group)
-    assert "what All-Target gains" not in advice(found, RECOMMENDED)
+    assert "what All-Target gains" not in advice(found, RECOMMENDED, POOL, TAUGHT)
 
 
 def test_one_draw_has_no_spread_and_proves_nothing():
     found = worths(splits({name: of_draws[:1] for name, of_draws in SCORES.items()}), POOL, TAUGHT)
     assert all(worth.p_value == worth.p_z == 1 for worth in found)
     assert all(row[3] == "-" for group in worth_table(found).groups for row in group)
-    assert "over 1 draw of the meta split" in advice(found, RECOMMENDED)
+    assert "over 1 draw of the meta split" in advice(found, RECOMMENDED, POOL, TAUGHT)
 
 
 def test_the_advice_names_the_gain_and_what_the_rule_is_made_of():
-    said = advice(worths(splits(), POOL, TAUGHT), RECOMMENDED)
+    said = advice(worths(splits(), POOL, TAUGHT), RECOMMENDED, POOL, TAUGHT)
     assert said.startswith("Use Recommended: over 3 draws of the meta split its picks are 4.83 points above En-Dev's")
     assert "48 % of what All-Target gains" in said
+    assert "All-Pivot's 4.50 points above (Recommended - All-Pivot: p = 0.4" in said
     assert said.endswith("as 75% All-Pivot z, 25% Vote: it did best there.")
 
 
 def test_the_advice_does_not_sell_a_rule_that_gains_nothing():
     losing = {**SCORES, "Recommended": [(0.49, 0.39), (0.51, 0.41), (0.47, 0.37)]}
-    said = advice(worths(splits(losing), POOL, TAUGHT), RECOMMENDED)
+    said = advice(worths(splits(losing), POOL, TAUGHT), RECOMMENDED, POOL, TAUGHT)
     assert said.startswith("Here nothing is gained by Recommended: ")
     assert "1.00 points below En-Dev's" in said
 
