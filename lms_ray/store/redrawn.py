@@ -24,6 +24,8 @@ from lms_ray.store.rankings import UNIT
 Scores = dict[str, dict[str, np.ndarray]]
 """By target and rule, shape (C,) or (D, C); NaN where there is none."""
 
+VERSION = 1
+"""Of the rules: what an older one says is made anew."""
 DEPLOYMENT = "deployment.parquet"
 """In the experiment's folder: the candidate that each rule picks for each target of all candidates, for use."""
 FOR_USE = ("Recommended", "LMS", "All-Pivot z", "En-Dev")
@@ -33,7 +35,7 @@ PARTS, OVERALL, LEARNED, RECOMMENDED = "parts.parquet", "overall.parquet", "lear
 
 def unit(origin: Mapping[str, Any]) -> str:
     """Folder of the draws that are made from these settings and input (`lineage.origin`)."""
-    return f"{UNIT}/draws-{content_hash(origin)[:12]}"
+    return f"{UNIT}/draws-{content_hash(VERSION, origin)[:12]}"
 
 
 def write(

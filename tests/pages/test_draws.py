@@ -78,7 +78,8 @@ def test_the_advice_names_the_gain_and_what_the_rule_is_made_of():
     said = advice(worths(splits(), POOL, TAUGHT), RECOMMENDED, POOL, TAUGHT)
     assert said.startswith("Use Recommended: over 3 draws of the meta split its picks are 4.83 points above En-Dev's")
     assert "48 % of what All-Target gains" in said
-    assert "All-Pivot's 4.50 points above (Recommended - All-Pivot: p = 0.4" in said
+    p_value = corrected_t_test(np.array([0.5, 0.5, 0.0]), POOL, TAUGHT)
+    assert f"All-Pivot's 4.50 points above (Recommended - All-Pivot: p = {p_value:.3f})" in said
     assert said.endswith("as 75% All-Pivot z, 25% Vote: it did best there.")
 
 
