@@ -8,6 +8,7 @@ Labels of other languages than the pivots are never read here, and a ranker is h
 (`ranker.auxiliary` adds those of other experiments: of another task, also in target languages.)
 """
 
+import logging
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +30,8 @@ from lms_ray.store import lineage, rankings, redrawn
 from lms_ray.store.attempts import Machine, Use
 from lms_ray.store.files import DONE, Store
 from lms_ray.store.folder import Written
+
+log = logging.getLogger(__name__)
 
 
 def run(job: Job) -> None:
@@ -80,6 +83,12 @@ def _redraw(experiment: Experiment, store: Store, material: Material, origin: di
 def _pick_for_use(store: Store, material: Material, origin: dict[str, Any]) -> None:
     """Name the candidate that every rule picks of all, for every target."""
     said = Redrawn(*redrawn.read(store, origin, material.candidates), recommendations={})
+    if never := int((said.part_DC != "test").all(0).sum()):
+        log.info(
+            "%d of %d candidates are in the pool of no draw (meta_split.draws): rules that learn from candidates "
+            "cannot pick them for use",
+            never, len(material.candidates),
+        )  # fmt: skip
     rows = [
         {"target": target, "rule": rule, "candidate": material.candidates[picked]}
         for target, of_rules in said.for_use.items()
