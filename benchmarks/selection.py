@@ -93,14 +93,14 @@ def pairs(splits: pd.DataFrame, worth: Sequence[Worth], pool: int, taught: int) 
     return tabulate(rows, ["", "points", "p", "draws ahead", "targets ahead"], tablefmt="github")
 
 
-def inputs(rows: pd.DataFrame, best_D: np.ndarray) -> str:
+def inputs(rows: pd.DataFrame, best_D: pd.Series) -> str:
     """Means over targets and draws of each variant of the ranker; beside them the best selector's."""
     means_DV = 100 * rows.pivot_table(index="draw", columns=["table", "variant"], values="delta", sort=False)
     table = [
         [f"`ranker.{key}`", variant, f"{delta_D.mean():+z.2f}", f"{delta_D.std():.2f}"]
         for (key, variant), delta_D in means_DV.items()
     ]
-    table.append(["best selector of all", "", f"{best_D.mean():+z.2f}", f"{best_D.std(ddof=1):.2f}"])
+    table.append(["best selector of all", "", f"{best_D.mean():+z.2f}", f"{best_D.std():.2f}"])
     return tabulate(table, ["", "", "Δ to En-Dev", "s.d. over draws"], tablefmt="github")
 
 

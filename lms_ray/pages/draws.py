@@ -19,8 +19,8 @@ class Worth:
 
     selector: str
     score: float
-    delta_D: np.ndarray
-    """Mean over the targets of the difference to En-Dev, in each draw."""
+    delta_D: pd.Series
+    """Mean over the targets of the difference to En-Dev, by draw; NaN where it had nothing to learn from for one."""
     share: float
     """Of what All-Target gains over En-Dev, in percent."""
     better: float
@@ -40,13 +40,17 @@ def worths(splits: pd.DataFrame, pool: int, taught: int) -> list[Worth]:
         pool: candidates that are picked from in each draw.
         taught: candidates that are learned from in each.
     """
+    by_draw = splits.groupby(["draw", "selector"], sort=False)
+    is_whole = by_draw["target"].transform("size") == splits["target"].nunique()  # else means are of other targets
     score_DS, delta_DS = (
-        100 * splits.pivot_table(index="draw", columns="selector", values=value) for value in ("score", "delta")
+        100 * splits[is_whole].pivot_table(index="draw", columns="selector", values=value)
+        for value in ("score", "delta")
     )
-    gain = delta_DS[CEILING].mean()
     found = []
-    for selector, rows in splits.groupby("selector", sort=False):
-        delta_D = delta_DS[selector].dropna().to_numpy()
+    for selector, rows in splits[is_whole].groupby("selector", sort=False):
+        delta_D = delta_DS[selector]
+        told = delta_D.notna()
+        gain = delta_DS[CEILING][told].mean()
         found.append(
             Worth(
                 str(selector),
@@ -55,8 +59,8 @@ def worths(splits: pd.DataFrame, pool: int, taught: int) -> list[Worth]:
                 float(100 * delta_D.mean() / gain) if gain > 0 else np.nan,
                 float(100 * (rows["delta"] > 0).mean()),
                 float(rows["correlation"].mean()),
-                corrected_t_test(delta_D, pool, taught),
-                z_test(score_DS[selector].dropna().to_numpy(), score_DS[REFERENCE].to_numpy()),
+                corrected_t_test(delta_D[told].to_numpy(), pool, taught),
+                z_test(score_DS[selector][told].to_numpy(), score_DS[REFERENCE][told].to_numpy()),
             )
         )
     return sorted(found, key=lambda worth: (worth.selector in ORACLES, -worth.delta_D.mean()))
@@ -73,7 +77,7 @@ class Beside:
 
 
 def beside(one: Worth, other: Worth, pool: int, taught: int) -> Beside:
-    """How far one selector is ahead of another; both must have picked in every draw.
+    """How far one selector is ahead of another, in the draws in which both picked for every target.
 
     Args:
         one: selector.
@@ -81,7 +85,7 @@ def beside(one: Worth, other: Worth, pool: int, taught: int) -> Beside:
         pool: candidates that are picked from in each draw.
         taught: candidates that are learned from in each.
     """
-    difference_D = one.delta_D - other.delta_D
+    difference_D = (one.delta_D - other.delta_D).dropna().to_numpy()
     return Beside(
         difference_D,
         corrected_half_width(difference_D, pool, taught),
@@ -99,7 +103,7 @@ def worth_table(found: Sequence[Worth]) -> Table:
             worth.selector,
             f"{worth.score:.1f}",
             f"{worth.delta_D.mean():+z.2f}",
-            f"{worth.delta_D.std(ddof=1):.2f}" if len(worth.delta_D) > 1 else "-",
+            f"{worth.delta_D.std():.2f}" if worth.delta_D.count() > 1 else "-",
             "-" if np.isnan(worth.share) else f"{worth.share:.0f}",
             f"{worth.better:.0f}",
             f"{worth.correlation:+z.2f}",
@@ -125,12 +129,12 @@ def advice(found: Sequence[Worth], recommended: pd.DataFrame, pool: int, taught:
     draws = len(found[0].delta_D)
     use, plain = by_name[RECOMMENDED], by_name["All-Pivot"]
     ahead = beside(use, plain, pool, taught)
+    lms = f"LMS's {_points(by_name['LMS'].delta_D.mean())}, " if "LMS" in by_name else ""
     sentence = (
         f"Use {RECOMMENDED}: over {draws} {'draws' if draws > 1 else 'draw'} of the meta split its picks are "
         f"{_points(use.delta_D.mean())} En-Dev's on the mean over the targets (p {_compared(use.p_value)}, "
         f"corrected t-test), All-Pivot's {_points(plain.delta_D.mean())} (Recommended - All-Pivot: p "
-        f"{_compared(ahead.p_value)}), LMS's {_points(by_name['LMS'].delta_D.mean())}, Random's "
-        f"{_points(by_name['Random'].delta_D.mean())}"
+        f"{_compared(ahead.p_value)}), {lms}Random's {_points(by_name['Random'].delta_D.mean())}"
     )
     if not np.isnan(use.share):
         sentence += f"; that is {use.share:.0f} % of what All-Target gains"

@@ -245,7 +245,7 @@ def predictions(store: Store, candidates: Sequence[str], corpora: Sequence[str])
         MissingError: a candidate was not encoded on one of them.
     """
     result: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
-    for candidate in candidates:
+    for candidate in candidates if corpora else ():
         wanted = [("corpus", "in", list(corpora))]
         table = store.read_unit_table(unit(candidate), "predictions.parquet", filters=wanted)
         labels = table["labels"].combine_chunks()

@@ -67,6 +67,17 @@ def test_where_nothing_can_be_won_no_share_is_told():
     assert "what All-Target gains" not in advice(found, RECOMMENDED, POOL, TAUGHT)
 
 
+def test_a_rule_that_learned_nothing_in_a_draw_is_compared_over_the_others():
+    rows = splits()
+    missing = (rows["selector"] == "LMS") & (rows["draw"] == 1) & (rows["target"] == "tr")
+    found = {worth.selector: worth for worth in worths(rows[~missing], POOL, TAUGHT)}
+    assert found["LMS"].delta_D.isna().tolist() == [False, True, False]
+    assert found["LMS"].share == pytest.approx(100 * found["LMS"].delta_D.mean() / 10)
+    assert found["LMS"].p_value == pytest.approx(corrected_t_test(np.array([1.0, 0.0]), POOL, TAUGHT))
+    without = {name: of_draws for name, of_draws in SCORES.items() if name != "LMS"}
+    assert "LMS" not in advice(worths(splits(without), POOL, TAUGHT), RECOMMENDED, POOL, TAUGHT)
+
+
 def test_one_draw_has_no_spread_and_proves_nothing():
     found = worths(splits({name: of_draws[:1] for name, of_draws in SCORES.items()}), POOL, TAUGHT)
     assert all(worth.p_value == worth.p_z == 1 for worth in found)

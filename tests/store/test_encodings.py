@@ -60,6 +60,7 @@ def test_signals_and_predictions_come_back_and_text_without_units_has_none(store
     assert np.isnan(found["entropy"][:, 1]).all()
     assert np.isnan(found["label_share"][:, 1]).all()
     assert encodings.predictions(store, ["one", "two"], ["de-dev"])["de-dev"].tolist() == [[2, 0, 1]] * 2
+    assert encodings.predictions(store, ["one", "two"], []) == {}
 
 
 def test_features_sums_and_statistics_come_back_in_the_wanted_order(store: Store, written: Write):
