@@ -83,6 +83,8 @@ def pairs(splits: pd.DataFrame, worth: Sequence[Worth], pool: int, taught: int) 
     delta_TS = splits.pivot_table(index="target", columns="selector", values="delta")
     rows = []
     for one, other in PAIRS:
+        if one not in by_name or other not in by_name:  # Combined wants three pivots for every target
+            continue
         found = beside(by_name[one], by_name[other], pool, taught)
         mean, ahead = found.difference_D.mean(), (found.difference_D > 0).sum()
         targets = (delta_TS[one] > delta_TS[other]).sum()
