@@ -163,7 +163,7 @@ def _configuration(address: str, folder: str) -> dict[str, Any]:
     return {
         "cluster_name": "fake",
         "max_workers": NODES,
-        "idle_timeout_minutes": 0.05,
+        "idle_timeout_minutes": 0.3,  # Train looks for free nodes twice a minute, and must find them
         "provider": {
             "type": "external",
             "module": "fake_nodes.Provider",
