@@ -82,7 +82,7 @@ def _redraw(experiment: Experiment, store: Store, material: Material, origin: di
 
 def _pick_for_use(store: Store, material: Material, origin: dict[str, Any]) -> None:
     """Name the candidate that every rule picks of all, for every target."""
-    said = Redrawn(*redrawn.read(store, origin, material.candidates), recommendations={})
+    said = Redrawn(*redrawn.read(store, origin, material.candidates))
     if never := int((said.part_DC != "test").all(0).sum()):
         log.info(
             "%d of %d candidates are in the pool of no draw (meta_split.draws): rules that learn from candidates "

@@ -56,7 +56,7 @@ def run(job: Job) -> None:
     corpora = roles.picked_from(experiment, example)
     encodings.require(store, candidates, corpora)
     judged = oracles(experiment, store, candidates)
-    said = Redrawn(*redrawn.read(store, ranked, candidates), recommendations={})
+    said = Redrawn(*redrawn.read(store, ranked, candidates))
     pool_C = np.flatnonzero(rankings.read_split(store)[candidates] == "test")
     choosable = [candidates[index] for index in pool_C]
     tests = encodings.corpora(store, [f"{target}-test" for target in experiment.targets])

@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import commands
 from lms_ray import cli
 
 JOBS = Path(__file__).parents[1] / "jobs"
@@ -19,15 +21,7 @@ def lms_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
     """Run the command in an empty folder; gives its exit status."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["lms-ray", *arguments])
-        try:
-            cli.main()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-        return 0
-
-    return run
+    return partial(commands.run, monkeypatch)
 
 
 @pytest.mark.parametrize(

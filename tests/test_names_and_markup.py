@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from html_tags import Tags
 from lms_ray.pages.draws import deployment_table
 from lms_ray.pages.figures import draws_figure, pool_figure
 from lms_ray.pages.page import Findings, to_html, to_markdown
@@ -73,18 +73,6 @@ def test_an_object_s_name_does_not_lead_out_of_the_copy(s3: Roots, tmp_path: Pat
 
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&<!--"
-
-
-class Tags(HTMLParser):
-    """The tags of a page, and the names of their attributes."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.found: set[str] = set()
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found |= {tag, *(f"{tag} {name}" for name, _ in attrs)}
 
 
 def test_no_name_is_markup_in_the_report():

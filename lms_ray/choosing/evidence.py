@@ -88,6 +88,19 @@ class Known:
         )
 
 
+def without(pivots: Sequence[str], language: str) -> tuple[str, ...]:
+    """The pivots whose labels are known when one of them plays the target."""
+    return tuple(pivot for pivot in pivots if pivot != language)
+
+
+def z_scores_of_known(score_C: np.ndarray) -> np.ndarray:
+    """Z-scores among the candidates that have a score; NaN for the others."""
+    result, has_score_C = np.full(len(score_C), np.nan), ~np.isnan(score_C)
+    if has_score_C.any():
+        result[has_score_C] = z_scores(score_C[has_score_C])
+    return result
+
+
 def z_scores(value_C: np.ndarray) -> np.ndarray:
     """Values in standard deviations from their mean, along the first axis; all zero where they are equal."""
     centred_C = value_C - value_C.mean(0)

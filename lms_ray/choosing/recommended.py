@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lms_ray.choosing.evidence import Evidence, Known, z_scores
+from lms_ray.choosing.evidence import Evidence, Known, without, z_scores, z_scores_of_known
 from lms_ray.choosing.rules import FOUNDATION, RULES, setting_mean
 from lms_ray.settings.hashing import seed_for
 
@@ -43,7 +43,7 @@ class Recommendation:
     def scores(self, of_rules: Scores) -> np.ndarray:
         """The weighted mean of the rules' z-scores, shape (C,); where a rule has no score, it has no say."""
         return sum(
-            (weight * np.nan_to_num(_standardised(of_rules[name])) for name, weight in self.weights.items()),
+            (weight * np.nan_to_num(z_scores_of_known(of_rules[name])) for name, weight in self.weights.items()),
             start=np.zeros(()),
         )
 
@@ -125,27 +125,22 @@ def combined(known: Known, language: str, pivots: Sequence[str]) -> np.ndarray |
     names = [
         name
         for name in INPUTS
-        if all(name in known.evidence(one, _without(pivots, one)).signals for one in pivots) and name in asked.signals
+        if all(name in known.evidence(one, without(pivots, one)).signals for one in pivots) and name in asked.signals
     ]
-    error = {penalty: 0.0 for penalty in PENALTIES}
+    error = np.zeros(len(PENALTIES))
     for left_out in pivots:
-        others = _without(pivots, left_out)
+        others = without(pivots, left_out)
         input_CI = _inputs(known.evidence(left_out, others), names)
         right_C = z_scores(known.pivot_scores([left_out]))[:, 0]
-        for penalty in PENALTIES:
-            fitted_C = input_CI @ _weights(known, others, names, penalty)
-            error[penalty] += float(((fitted_C - right_C) ** 2).mean())
-    return _inputs(asked, names) @ _weights(known, pivots, names, min(error, key=error.__getitem__))
+        lesson = _lesson(known, others, names)
+        error += [float(((input_CI @ _ridge(*lesson, penalty) - right_C) ** 2).mean()) for penalty in PENALTIES]
+    return _inputs(asked, names) @ _ridge(*_lesson(known, pivots, names), PENALTIES[int(error.argmin())])
 
 
-def _weights(known: Known, pivots: Sequence[str], names: Sequence[str], penalty: float) -> np.ndarray:
-    """What each input counts, shape (I,), as these pivots teach it, each seen from the others."""
-    input_PCI = np.stack([_inputs(known.evidence(one, _without(pivots, one)), names) for one in pivots])
-    return _ridge(input_PCI, z_scores(known.pivot_scores(pivots)).T, penalty)
-
-
-def _without(pivots: Sequence[str], left_out: str) -> list[str]:
-    return [pivot for pivot in pivots if pivot != left_out]
+def _lesson(known: Known, pivots: Sequence[str], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs of each pivot seen from the others, shape (P, C, I), and what is right, shape (P, C)."""
+    input_PCI = np.stack([_inputs(known.evidence(one, without(pivots, one)), names) for one in pivots])
+    return input_PCI, z_scores(known.pivot_scores(pivots)).T
 
 
 def _inputs(evidence: Evidence, names: Sequence[str]) -> np.ndarray:
@@ -157,11 +152,3 @@ def _ridge(input_PCI: np.ndarray, right_PC: np.ndarray, penalty: float) -> np.nd
     input_NI, right_N = input_PCI.reshape(-1, input_PCI.shape[-1]), right_PC.ravel()
     count, width = input_NI.shape
     return np.linalg.solve(input_NI.T @ input_NI + penalty * count * np.eye(width), input_NI.T @ right_N)
-
-
-def _standardised(score_C: np.ndarray) -> np.ndarray:
-    """Z-scores among the candidates that have a score."""
-    result = np.full(len(score_C), np.nan)
-    has_score_C = ~np.isnan(score_C)
-    result[has_score_C] = z_scores(score_C[has_score_C])
-    return result

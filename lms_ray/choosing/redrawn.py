@@ -9,11 +9,11 @@ Shape suffixes: D draws, C candidates.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from lms_ray.choosing.evidence import Known, z_scores
+from lms_ray.choosing.evidence import Known, without, z_scores_of_known
 from lms_ray.choosing.recommended import FEWEST, RECOMMENDED, Recommendation, recommend, untaught
 from lms_ray.choosing.rules import best
 from lms_ray.choosing.split import divide
@@ -34,8 +34,8 @@ class Redrawn:
     """By target and rule the scores of all candidates, shape (C,); NaN for one that a rule never scored."""
     drawn: dict[str, dict[str, np.ndarray]]
     """By target and rule that learns, its scores in each draw, shape (D, C); NaN for those that it learned from."""
-    recommendations: dict[tuple[str, ...], Recommendation]
-    """By the pivots that targets share."""
+    recommendations: dict[tuple[str, ...], Recommendation] = field(default_factory=dict)
+    """By the pivots that targets share; none where what was said is read again."""
 
     def of_draw(self, target: str, draw: int) -> dict[str, np.ndarray]:
         """Scores of the candidates of a draw's pool, by rule; one that had nothing to learn from has none."""
@@ -76,10 +76,7 @@ def redraw(
     seed, count = known.material.seed, len(known.source_C)
     asked: list[Asked] = [(target, pivots) for pivots, targets in targets_of.items() for target in targets]
     tried: list[Asked] = [
-        (pivot, tuple(other for other in pivots if other != pivot))
-        for pivots in targets_of
-        if len(pivots) >= FEWEST
-        for pivot in pivots
+        (pivot, without(pivots, pivot)) for pivots in targets_of if len(pivots) >= FEWEST for pivot in pivots
     ]
     languages_of: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for language, pivots in dict.fromkeys([*asked, *tried]):
@@ -119,10 +116,6 @@ def redraw(
 
 def cross_fitted(score_DC: np.ndarray) -> np.ndarray:
     """A candidate's mean z-score over the draws in which it was not learned from, shape (C,); NaN without one."""
-    total_C, times_C = np.zeros(score_DC.shape[1]), np.zeros(score_DC.shape[1])
-    for score_C in score_DC:
-        scored = np.flatnonzero(~np.isnan(score_C))
-        if len(scored):  # it learned something in this draw
-            total_C[scored] += z_scores(score_C[scored])
-            times_C[scored] += 1
-    return np.divide(total_C, times_C, out=np.full(len(total_C), np.nan), where=times_C > 0)
+    z_DC = np.stack([z_scores_of_known(score_C) for score_C in score_DC])
+    times_C = (~np.isnan(z_DC)).sum(0)
+    return np.divide(np.nansum(z_DC, axis=0), times_C, out=np.full(len(times_C), np.nan), where=times_C > 0)

@@ -9,13 +9,14 @@ Shape suffixes: C candidates, P pivots, H feature, N rows to learn from, A stren
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
 
 from lms_ray.choosing import convex
-from lms_ray.choosing.evidence import Known, z_scores
+from lms_ray.choosing.evidence import Known, without, z_scores
 from lms_ray.choosing.ranker import validate
 
 LMS = "LMS"
@@ -60,11 +61,12 @@ def teach(known: Known, part_C: np.ndarray, pivots: Sequence[str], seed: int) ->
     scorers: dict[str, Scorer] = {LMS: lms_scorer}
     for with_pivots in (False, True) if len(pivots) > 1 else (False,):
         input_NH = np.concatenate([_inputs(known, pivot, pivots, with_pivots)[teachers] for pivot in pivots])
-        weight_H = ridge(input_NH, target_N, len(pivots))
-        predict = lambda_rank(input_NH, target_N, len(pivots), seed)
         ending = " + pivots" if with_pivots else ""
-        scorers[f"Ridge{ending}"] = _linear(known, pivots, with_pivots, weight_H)
-        scorers[f"LambdaRank{ending}"] = _trees(known, pivots, with_pivots, predict)
+        for name, predict in (
+            ("Ridge", partial(np.dot, b=ridge(input_NH, target_N, len(pivots)))),
+            ("LambdaRank", lambda_rank(input_NH, target_N, len(pivots), seed)),
+        ):
+            scorers[f"{name}{ending}"] = _scorer(known, pivots, with_pivots, predict)
     return scorers
 
 
@@ -108,11 +110,7 @@ def lambda_rank(input_NH: np.ndarray, target_N: np.ndarray, groups: int, seed: i
     return lambda input_CH: np.asarray(ranker.booster_.predict(input_CH, num_threads=1))
 
 
-def _linear(known: Known, pivots: tuple[str, ...], with_pivots: bool, weight_H: np.ndarray) -> Scorer:
-    return lambda language: _inputs(known, language, pivots, with_pivots) @ weight_H
-
-
-def _trees(known: Known, pivots: tuple[str, ...], with_pivots: bool, predict: Callable[..., np.ndarray]) -> Scorer:
+def _scorer(known: Known, pivots: tuple[str, ...], with_pivots: bool, predict: Callable[..., np.ndarray]) -> Scorer:
     return lambda language: predict(_inputs(known, language, pivots, with_pivots))
 
 
@@ -123,5 +121,4 @@ def _inputs(known: Known, language: str, pivots: tuple[str, ...], with_pivots: b
     feature_CH = feature_CH / np.sqrt(feature_CH.shape[1])
     if not with_pivots:
         return feature_CH
-    others = [pivot for pivot in pivots if pivot != language]
-    return np.column_stack([feature_CH, z_scores(known.pivot_scores(others)).mean(1)])
+    return np.column_stack([feature_CH, z_scores(known.pivot_scores(without(pivots, language))).mean(1)])

@@ -13,7 +13,9 @@ from lms_ray.pages.figures import for_page, pool_figure
 from lms_ray.pages.page import template
 from lms_ray.pages.paper import printed, scores, studies, variants
 from lms_ray.pages.paper.printed import Paper
+from lms_ray.pages.paper.scores import ScoreTable
 from lms_ray.pages.paper.studies import Study
+from lms_ray.pages.paper.variants import VariantTable
 from lms_ray.pages.tables import Table, escape
 from lms_ray.pages.terminal import show
 from lms_ray.store.folder import Folder
@@ -98,7 +100,7 @@ def fill(found: Sequence[Study], paper: Paper | None) -> tuple[list[Filled], lis
                 )
             )
         else:
-            absent.append((of_scores.number, f"Table {of_scores.number} ({of_scores.title}): wants {of_scores.wanted}"))
+            absent.append(_absent(of_scores))
     for of_variants in variants.TABLES:
         if taken := of_variants.taken(found):
             tables.append(
@@ -111,9 +113,12 @@ def fill(found: Sequence[Study], paper: Paper | None) -> tuple[list[Filled], lis
                 )
             )
         else:
-            line = f"Table {of_variants.number} ({of_variants.title}): wants {of_variants.wanted}"
-            absent.append((of_variants.number, line))
+            absent.append(_absent(of_variants))
     return sorted(tables, key=lambda filled: filled.number), [line for _, line in sorted(absent)]
+
+
+def _absent(kind: ScoreTable | VariantTable) -> tuple[int, str]:
+    return kind.number, f"Table {kind.number} ({kind.title}): wants {kind.wanted}"
 
 
 def to_html(

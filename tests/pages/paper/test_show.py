@@ -2,14 +2,13 @@
 
 import csv
 import io
-import sys
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from lms_ray import cli
+import commands
+from html_tags import Tags
 from lms_ray.store.files import Store
 from lms_ray.store.picks import PICKS, SPLITS
 from made_paper import contents, paper_file
@@ -19,31 +18,11 @@ from object_storage import Roots
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 
 
-class Tags(HTMLParser):
-    """The tags of a page."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.found: set[str] = set()
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found |= {tag, *(f"{tag} {name}" for name, _ in attrs)}
-
-
 @pytest.fixture
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run the command; gives its exit status."""
 
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["lms-ray", "tables", *arguments, "--to", str(tmp_path / "out")])
-        try:
-            cli.main()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-        return 0
-
-    return run
+    return lambda *arguments: commands.run(monkeypatch, "tables", *arguments, "--to", str(tmp_path / "out"))
 
 
 def test_every_file_is_written_and_named(tmp_path: Path, tables: Callable, capsys: pytest.CaptureFixture):
