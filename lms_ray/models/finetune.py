@@ -61,7 +61,7 @@ class FineTuner:
         self.seeds = (seed, asdict(candidate))
         self.losses: list[float] = []
         """Mean loss of each epoch."""
-        torch.manual_seed(seed_for(*self.seeds, "head"))
+        torch.manual_seed(seed_for(*((seed,) if settings.shared_head else self.seeds), "head"))
         self._model = cast(Any, task.build(encoder.config))  # the types of PreTrainedModel.to accept no device
         encoders.load_weights(self._model, encoder)
         self._model.to(device)
