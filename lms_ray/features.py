@@ -32,10 +32,10 @@ from lms_ray.pages.progress import Notes, Progress, noting
 from lms_ray.settings.errors import BrokenError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
-from lms_ray.settings.models import FineTune
+from lms_ray.settings.models import Encode, FineTune
 from lms_ray.store import encodings, lineage, pool
 from lms_ray.store.attempts import Use
-from lms_ray.store.encodings import CorpusRow, Encoding
+from lms_ray.store.encodings import Beginning, CorpusRow, Encoding
 from lms_ray.store.files import Store
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.pretrained import some
@@ -108,7 +108,7 @@ def _encode_missing(job: Job) -> None:
         parts: dict[str, list[Encoded]] = defaultdict(list)
         for index in work[result.candidate]:
             parts[shards[index].corpus].append(of_shard[index].encoded)
-        fresh = {name: _whole(of_corpus, task, experiment.encode.predictions) for name, of_corpus in parts.items()}
+        fresh = {name: _whole(of_corpus, task, experiment.encode) for name, of_corpus in parts.items()}
         uses = [part.use for part in of_shard.values()]
         encodings.write(store, result.candidate, fresh, task.statistics, digests, uses)
         done += 1
@@ -143,18 +143,28 @@ def _digests(
     return {corpus.name: content_hash(corpus.digest, settings) for corpus in wanted}
 
 
-def _whole(shards: Sequence[Encoded], task: Task, predictions: int) -> Encoding:
+def _whole(shards: Sequence[Encoded], task: Task, settings: Encode) -> Encoding:
     """A corpus from its shards, in their order; of its first examples the labels are kept."""
-    count = sum(shard.examples for shard in shards)
-    feature_H = np.sum([shard.cls_sum_H for shard in shards], axis=0) / count
-    tally = np.sum([shard.tally for shard in shards], axis=0)
-    units_E = np.concatenate([shard.units_E for shard in shards])[:predictions]
+    units_E = np.concatenate([shard.units_E for shard in shards])[: settings.predictions]
+    beginnings = []
+    for place, count in enumerate(np.cumsum([shard.examples for shard in shards]).tolist(), 1):
+        if count in settings.beginnings and place < len(shards):
+            beginnings.append(Beginning(count, *_means(shards[:place], task), int(units_E[:count].sum())))
+    feature_H, signals = _means(shards, task)
     return Encoding(
         feature_H,
         np.concatenate([shard.statistics_ES for shard in shards]),
-        task.means(tally) if len(tally) else {},
+        signals,
         np.concatenate([shard.label_U for shard in shards])[: units_E.sum()],
+        beginnings,
     )
+
+
+def _means(shards: Sequence[Encoded], task: Task) -> tuple[np.ndarray, dict[str, Any]]:
+    """Feature and signals of some shards together."""
+    feature_H = np.sum([shard.cls_sum_H for shard in shards], axis=0) / sum(shard.examples for shard in shards)
+    tally = np.sum([shard.tally for shard in shards], axis=0)
+    return feature_H, task.means(tally) if len(tally) else {}
 
 
 def _tokenise(
@@ -164,9 +174,7 @@ def _tokenise(
     pieces = (
         (corpus.name, piece)
         for corpus in wanted
-        for piece in _chunks(
-            corpus.examples if isinstance(corpus, Corpus) else corpus.sentences(), experiment.encode.shard_examples
-        )
+        for piece in _chunks(corpus.examples if isinstance(corpus, Corpus) else corpus.sentences(), experiment.encode)
     )
     if sum(map(len, wanted)) <= IN_DRIVER:
         made = [(name, *_windows(name, piece, task, tokenizer, experiment.finetune)) for name, piece in pieces]
@@ -246,10 +254,13 @@ def _stream(
         raise
 
 
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    rest = iter(items)
+def _chunks(items: Iterable[Any], settings: Encode) -> Iterator[list[Any]]:
+    """Shards, cut also where a beginning ends."""
+    rest, taken, size = iter(items), 0, min(settings.shard_examples, *settings.beginnings)
     while chunk := list(islice(rest, size)):
         yield chunk
+        taken += len(chunk)
+        size = min([settings.shard_examples, *(end - taken for end in settings.beginnings if end > taken)])
 
 
 class EncodingActor:

@@ -57,18 +57,28 @@ def test_a_corpus_is_the_sum_of_its_shards_and_of_its_first_sentences_the_labels
         model = task.build(encoder.config).eval()
     encoders.load_weights(model, encoder)
 
-    def passed(chosen: list[TaggedSentence]) -> Encoded:
-        return encode(model, task, task.windows(chosen, encoder.tokenizer, 64), Encode(predictions=9))
+    settings = Encode(predictions=9, beginnings=(3, 8), shard_examples=5)
 
-    whole = features._whole([passed(examples)], task, 9)
-    of_shards = features._whole([passed(examples[start : start + 5]) for start in range(0, 23, 5)], task, 9)
+    def passed(chosen: list[TaggedSentence]) -> Encoded:
+        return encode(model, task, task.windows(chosen, encoder.tokenizer, 64), settings)
+
+    shards = list(features._chunks(examples, settings))
+    assert [len(shard) for shard in shards] == [3, 5, 5, 5, 5]
+    whole = features._whole([passed(examples)], task, settings)
+    of_shards = features._whole([passed(shard) for shard in shards], task, settings)
     assert whole.signals.keys() == of_shards.signals.keys()
     for name, value in whole.signals.items():
         np.testing.assert_allclose(of_shards.signals[name], value, rtol=1e-5, atol=1e-7)
     assert np.array_equal(whole.label_U, of_shards.label_U)
     assert len(whole.label_U) == sum(len(example.words) for example in examples[:9])
     assert whole.signals["units"] == sum(len(example.words) for example in examples)
-    assert not len(features._whole([passed(examples)], task, 0).label_U)
+    assert not len(features._whole([passed(examples)], task, Encode(predictions=0)).label_U)
+    assert not whole.beginnings  # one shard
+    for count, found in zip((3, 8), of_shards.beginnings, strict=True):
+        alone = features._whole([passed(examples[:count])], task, settings)
+        np.testing.assert_allclose(found.feature_H, alone.feature_H, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found.signals["confidence"], alone.signals["confidence"], rtol=1e-5)
+        assert (found.examples, found.units) == (count, sum(len(example.words) for example in examples[:count]))
 
 
 def test_little_text_is_tokenised_without_another_process(

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
-from lms_ray.settings.base import Model, PositiveFloat, PositiveInt
+from lms_ray.settings.base import Model, PositiveFloat, PositiveInt, Several, each_once
 from lms_ray.settings.resources import Resources
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -55,7 +55,12 @@ class Encode(Model):
     result does not depend on who encoded which."""
     predictions: Annotated[int, Field(ge=0)] = 1000
     """Examples of each corpus whose predicted labels are kept: from these it is known how far candidates agree."""
+    beginnings: Several[PositiveInt] = (25, 100)
+    """Features and signals are kept of the first so many examples of each corpus too: they tell how much text is
+    needed. A batch holds none from before and after such a place."""
     precision: Precision = "float32"
     """Arithmetic of the forward pass; sums are float64 in any case."""
     resources: Resources = Resources()
     """What one encoding actor takes."""
+
+    _lists = field_validator("beginnings")(each_once)

@@ -5,6 +5,7 @@
     encodings/<id>/sums.parquet          sums of the example statistics of each corpus, from which scores come
     encodings/<id>/signals.parquet       what is to be seen on each corpus without labels: confidence, label shares, ...
     encodings/<id>/predictions.parquet   the label that each unit of a corpus's first examples is given
+    encodings/<id>/beginnings.parquet    features and signals of the first examples of each corpus, and how many units
     encodings/<id>/statistics.parquet    example statistics themselves, which are many: read them for a few candidates
 
 Shape suffixes: C candidates, G corpora, H hidden, E examples, S statistics, U units (what gets a label).
@@ -24,10 +25,26 @@ from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 
 CORPORA = "corpora.parquet"
-VERSION = 4
+VERSION = 5
 """Of the tables: what was written by an older one is encoded again."""
-TABLES = ("features", "sums", "signals", "predictions", "statistics")
+TABLES = ("features", "sums", "signals", "predictions", "beginnings", "statistics")
+BEGINNINGS = pa.schema(
+    [("corpus", pa.string()), ("examples", pa.int64()), ("units", pa.int64()), ("feature", pa.list_(pa.float64()))]
+)  # and signals
 PREDICTIONS = pa.schema([("corpus", pa.string()), ("labels", pa.list_(pa.int32()))])
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What one candidate makes of the first examples of a corpus, which has more."""
+
+    examples: int
+    feature_H: np.ndarray
+    """As of the whole corpus."""
+    signals: Mapping[str, Any]
+    """As of the whole corpus."""
+    units: int
+    """How many units of the corpus's labels they have, of those that were kept."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,7 @@ class Encoding:
     """Means over units, numbers or lists, by the names of `tasks.tally`; none for text without units of the task."""
     label_U: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
     """The label of each unit of the first examples."""
+    beginnings: Sequence[Beginning] = ()
 
 
 @dataclass(frozen=True)
@@ -148,6 +166,7 @@ def write(
         parts["features"].append(pa.table({"corpus": [name], "feature": [encoding.feature_H]}))
         parts["sums"].append(_statistics_rows(name, statistics, encoding.statistics_ES.sum(0, keepdims=True)))
         parts["signals"].append(pa.Table.from_pylist([{"corpus": name, **encoding.signals}]))
+        parts["beginnings"].append(_beginning_rows(name, encoding))
         parts["predictions"].append(pa.table({"corpus": [name], "labels": [encoding.label_U]}, PREDICTIONS))
         parts["statistics"].append(_statistics_rows(name, statistics, encoding.statistics_ES))
     store.delete(f"{unit(candidate)}/DONE.json")  # between the tables below the folder is not whole
@@ -187,15 +206,21 @@ def require(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> 
         raise MissingError(f"nothing was encoded on {', '.join(absent)}; run `python -m lms_ray.features` first")
 
 
-def features(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> np.ndarray:
+def features(store: Store, candidates: Sequence[str], corpora: Sequence[str], first: int | None = None) -> np.ndarray:
     """Mean [CLS] vectors over the named corpora, shape (C, G, H), float64.
+
+    Args:
+        store: the experiment's folder.
+        candidates: ids.
+        corpora: names.
+        first: over so many first examples of each (of `encode.beginnings`), or all where it has no more.
 
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
     result = []
     for candidate in candidates:
-        table = store.read_unit_table(unit(candidate), "features.parquet")
+        table = _read(store, candidate, "features", corpora, first)
         feature_NH = np.stack(table["feature"].to_numpy(zero_copy_only=False))
         result.append(feature_NH[_rows_of(table, candidate, corpora)])
     return np.stack(result)
@@ -215,17 +240,25 @@ def sums(store: Store, candidates: Sequence[str], corpora: Sequence[str], statis
     return np.stack(result)
 
 
-def signals(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> dict[str, np.ndarray]:
+def signals(
+    store: Store, candidates: Sequence[str], corpora: Sequence[str], first: int | None = None
+) -> dict[str, np.ndarray]:
     """What was seen without labels, by the names of `tasks.tally`: shape (C, G), or (C, G, ...) of a list, float64.
 
     NaN where a corpus has no units of the task; empty where none of them has.
+
+    Args:
+        store: the experiment's folder.
+        candidates: ids.
+        corpora: names.
+        first: of so many first examples of each, as for `features`.
 
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
     tables = []
     for candidate in candidates:
-        table = store.read_unit_table(unit(candidate), "signals.parquet", filters=[("corpus", "in", list(corpora))])
+        table = _read(store, candidate, "signals", corpora, first)
         tables.append(table.take(_rows_of(table, candidate, corpora)))
     shape = len(candidates), len(corpora)
     result = {}
@@ -238,8 +271,16 @@ def signals(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> 
     return result
 
 
-def predictions(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> dict[str, np.ndarray]:
+def predictions(
+    store: Store, candidates: Sequence[str], corpora: Sequence[str], first: int | None = None
+) -> dict[str, np.ndarray]:
     """The label of each unit of the first examples, shape (C, U), int32, by corpus.
+
+    Args:
+        store: the experiment's folder.
+        candidates: ids.
+        corpora: names.
+        first: of so many first examples of each, as for `features`; None is all that were kept.
 
     Raises:
         MissingError: a candidate was not encoded on one of them.
@@ -248,9 +289,10 @@ def predictions(store: Store, candidates: Sequence[str], corpora: Sequence[str])
     for candidate in candidates if corpora else ():
         wanted = [("corpus", "in", list(corpora))]
         table = store.read_unit_table(unit(candidate), "predictions.parquet", filters=wanted)
+        units = _units(store, candidate, first)
         labels = table["labels"].combine_chunks()
         for name, row in zip(corpora, _rows_of(table, candidate, corpora), strict=True):
-            result[name].append(labels[row].values.to_numpy())
+            result[name].append(labels[row].values.to_numpy()[: units.get(name)])
     return {name: np.stack(of_corpus) for name, of_corpus in result.items()}
 
 
@@ -271,6 +313,36 @@ def statistics(
         for name, arrays in result.items():
             arrays.append(of_corpus[name][list(statistics)].to_numpy())
     return {name: np.stack(arrays) for name, arrays in result.items()}
+
+
+def _read(store: Store, candidate: str, name: str, corpora: Sequence[str], first: int | None) -> pa.Table:
+    """A table of some corpora, in which those that have more examples than `first` are of their beginnings."""
+    wanted = [("corpus", "in", list(corpora))]
+    whole = store.read_unit_table(unit(candidate), f"{name}.parquet", filters=wanted)
+    if first is None:
+        return whole
+    begun = _beginnings(store, candidate, first)
+    rest = whole.filter(pc.invert(pc.is_in(whole["corpus"], begun["corpus"].combine_chunks())))
+    return _together([begun, rest]).select(whole.column_names)
+
+
+def _units(store: Store, candidate: str, first: int | None) -> dict[str, int]:
+    if first is None:
+        return {}
+    begun = _beginnings(store, candidate, first)
+    return dict(zip(begun["corpus"].to_pylist(), begun["units"].to_pylist(), strict=True))
+
+
+def _beginnings(store: Store, candidate: str, first: int) -> pa.Table:
+    return store.read_unit_table(unit(candidate), "beginnings.parquet", filters=[("examples", "=", first)])
+
+
+def _beginning_rows(corpus: str, encoding: Encoding) -> pa.Table:
+    rows = [
+        {"corpus": corpus, "examples": one.examples, "units": one.units, "feature": one.feature_H, **one.signals}
+        for one in encoding.beginnings
+    ]
+    return pa.Table.from_pylist(rows) if rows else BEGINNINGS.empty_table()
 
 
 def _rows_of(table: pa.Table, candidate: str, corpora: Sequence[str]) -> list[int]:

@@ -7,7 +7,7 @@
                          where `sweep.keep_weights` says so; in attempts/ what each attempt took
     candidates.parquet   every candidate, once the sweep has ended
     corpora.parquet      every corpus that is encoded
-    encodings/<id>/      features.parquet, sums.parquet, statistics.parquet + DONE.json
+    encodings/<id>/      tables of every corpus, see `encodings.py`, + DONE.json
     rankers/             validation.parquet, scores.parquet + DONE.json; in <hash>/<grid point>/ what each worker wrote
     picks.parquet  report/
 

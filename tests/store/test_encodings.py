@@ -8,7 +8,7 @@ import pytest
 from lms_ray.settings.errors import MissingError
 from lms_ray.store import encodings
 from lms_ray.store.attempts import Machine, Use
-from lms_ray.store.encodings import CorpusRow, Encoding
+from lms_ray.store.encodings import Beginning, CorpusRow, Encoding
 from lms_ray.store.files import Store
 
 DIGESTS = {"de-dev": "d1", "nl-dev": "n1"}
@@ -61,6 +61,24 @@ def test_signals_and_predictions_come_back_and_text_without_units_has_none(store
     assert np.isnan(found["label_share"][:, 1]).all()
     assert encodings.predictions(store, ["one", "two"], ["de-dev"])["de-dev"].tolist() == [[2, 0, 1]] * 2
     assert encodings.predictions(store, ["one", "two"], []) == {}
+
+
+def test_the_beginning_of_a_corpus_is_read_where_it_has_more_examples(store: Store, written: Write):
+    labels = np.asarray([2, 0, 1], np.int32)
+    begun = Beginning(2, np.arange(H, dtype=float), {"confidence": 0.25, "label_share": [1.0, 0.0]}, units=1)
+    for name in ("one", "two"):
+        whole = encoded(5, seed=0)
+        signals = {"confidence": 0.5, "label_share": [0.5, 0.5]}
+        short = Encoding(np.ones(H), np.ones((2, 2)), {"confidence": 0.75, "label_share": [0.0, 1.0]}, labels[:2])
+        long = Encoding(whole.feature_H, whole.statistics_ES, signals, labels, [begun])
+        written(name, {"nl-dev": short, "de-dev": long})
+    names, corpora = ["two", "one"], ["nl-dev", "de-dev"]
+    for first, feature_H, confidence, units in ((2, begun.feature_H, 0.25, 1), (None, whole.feature_H, 0.5, 3)):
+        assert np.array_equal(encodings.features(store, names, corpora, first)[0], [np.ones(H), feature_H])
+        assert encodings.signals(store, names, corpora, first)["confidence"].tolist() == [[0.75, confidence]] * 2
+        found = encodings.predictions(store, names, corpora, first)
+        assert found["de-dev"].tolist() == [labels[:units].tolist()] * 2
+        assert found["nl-dev"].tolist() == [labels[:2].tolist()] * 2
 
 
 def test_features_sums_and_statistics_come_back_in_the_wanted_order(store: Store, written: Write):
