@@ -10,23 +10,27 @@ Labels of other languages than the pivots are never read here, and a ranker is h
 
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from lms_ray import tasks
 from lms_ray.choosing import transfer
-from lms_ray.choosing.gathering import gather, know
+from lms_ray.choosing.annotation import Worth, worth_of_labels
+from lms_ray.choosing.evidence import Known
+from lms_ray.choosing.gathering import gather, know, recall
 from lms_ray.choosing.grid import Point, choose, fit_fast, points, targets_by_pivots
 from lms_ray.choosing.material import Material
+from lms_ray.choosing.recommended import RECOMMENDED
 from lms_ray.choosing.redrawn import Redrawn, redraw
 from lms_ray.cluster import fitting
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Progress
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import lineage, rankings, redrawn
+from lms_ray.settings.hashing import seed_for
+from lms_ray.store import deployment, lineage, rankings, redrawn
 from lms_ray.store.attempts import Machine, Use
 from lms_ray.store.files import DONE, Store
 from lms_ray.store.folder import Written
@@ -41,9 +45,10 @@ def run(job: Job) -> None:
     material = gather(experiment, store)
     corpora = roles.ranked_from(experiment, tasks.get(experiment.task).example)
     origin = lineage.origin(experiment, lineage.RANKING, store, material.candidates, corpora)
+    known = know(experiment, store, material)
     if store.done(redrawn.unit(origin)) is None:
-        _redraw(experiment, store, material, origin)
-    _pick_for_use(store, material, origin)
+        _redraw(experiment, store, known, origin)
+    _pick_for_use(experiment, store, known, origin)
     if experiment.ranker.transfer_from:
         _transfer(experiment, store, material, origin)
         return
@@ -60,12 +65,10 @@ def run(job: Job) -> None:
     _conclude(store, material, folder, grid, origin)
 
 
-def _redraw(experiment: Experiment, store: Store, material: Material, origin: dict[str, Any]) -> None:
+def _redraw(experiment: Experiment, store: Store, known: Known, origin: dict[str, Any]) -> None:
     """Let every rule score the candidates, in many divisions of them, and write what they say."""
     progress = Progress("ranking", "draws", experiment.meta_split.draws)
-    made = redraw(
-        know(experiment, store, material), targets_by_pivots(experiment), experiment.meta_split, progress.show
-    )
+    made = redraw(known, targets_by_pivots(experiment), experiment.meta_split, progress.show)
     recommended = [
         {
             "pivots": ",".join(pivots),
@@ -77,24 +80,52 @@ def _redraw(experiment: Experiment, store: Store, material: Material, origin: di
         for pivots, found in made.recommendations.items()
         for rule in found.gains or found.weights
     ]
-    redrawn.write(store, origin, material.candidates, made.part_DC, made.overall, made.drawn, recommended)
+    trust = []
+    for target, rule in made.followed.items():
+        row: dict[str, Any] = {"target": target, "followed": rule}
+        if target in made.trust:
+            told = made.trust[target]
+            row |= {**vars(told), "quantile_PQ": told.quantile_PQ.tolist()}
+        trust.append(row)
+    candidates = known.material.candidates
+    redrawn.write(store, origin, candidates, made.part_DC, made.overall, made.drawn, recommended, trust)
 
 
-def _pick_for_use(store: Store, material: Material, origin: dict[str, Any]) -> None:
-    """Name the candidate that every rule picks of all, for every target."""
-    said = Redrawn(*redrawn.read(store, origin, material.candidates))
+def _pick_for_use(experiment: Experiment, store: Store, known: Known, origin: dict[str, Any]) -> None:
+    """Name what every rule picks of all candidates for every target, how sure it is, and what would make it surer."""
+    candidates = known.material.candidates
+    said = recall(store, origin, candidates)
     if never := int((said.part_DC != "test").all(0).sum()):
         log.info(
             "%d of %d candidates are in the pool of no draw (meta_split.draws): rules that learn from candidates "
             "cannot pick them for use",
-            never, len(material.candidates),
+            never, len(candidates),
         )  # fmt: skip
-    rows = [
-        {"target": target, "rule": rule, "candidate": material.candidates[picked]}
-        for target, of_rules in said.for_use.items()
-        for rule, picked in of_rules.items()
-    ]
-    redrawn.write_deployment(store, rows, origin)
+    rows = []
+    for target, of_rules in said.for_use.items():
+        expected = said.expected(said.overall[target], target, seed_for(experiment.seed, "for use", target))
+        rows += [
+            {
+                "target": target,
+                "rule": rule,
+                "candidate": candidates[picked],
+                "followed": rule == said.followed[target],
+                **(vars(expected[rule]) if expected else {}),
+            }
+            for rule, picked in of_rules.items()
+        ]
+    deployment.write(store, rows, map(vars, _worth(experiment, known, said)), origin)
+
+
+def _worth(experiment: Experiment, known: Known, said: Redrawn) -> Iterator[Worth]:
+    """What the labels of each target that has none would be worth to each target."""
+    unknown = [target for target in experiment.targets if target not in experiment.pivots]
+    for pivots, targets in targets_by_pivots(experiment).items():
+        kinship = known.kinship(pivots)
+        for target in targets:
+            if target in said.trust:
+                score_C = said.overall[target][RECOMMENDED]
+                yield from worth_of_labels(unknown, target, pivots, kinship, score_C, said.trust[target])
 
 
 def _fit_at_once(

@@ -22,7 +22,7 @@ from lms_ray.pages.page import Findings, to_html, to_markdown
 from lms_ray.pages.progress import say
 from lms_ray.pages.tables import captions, detail_table, ranker_table, score_table
 from lms_ray.pages.terminal import show
-from lms_ray.store import lineage, picks, pool, rankings, redrawn
+from lms_ray.store import deployment, lineage, picks, pool, rankings, redrawn
 
 
 def run(job: Job) -> None:
@@ -54,7 +54,7 @@ def run(job: Job) -> None:
         advice=advice(worth, redrawn.read_recommended(store, ranked), pool_size, taught),
         worth=worth_table(worth),
         draws=draws_figure(deltas, task.metric),
-        deployment=deployment_table(redrawn.read_deployment(store, ranked), redrawn.FOR_USE),
+        deployment=deployment_table(deployment.read(store, ranked), deployment.FOR_USE),
         caption=captions(made, experiment, len(candidates), diverged, pool_size),
         scores=score_table(made, picks.read_baselines(store)),
         details=detail_table(made),

@@ -6,16 +6,16 @@ This is the first place that reads labels of a target. All selectors pick from t
 and once more from the pool of every draw of the meta split.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from lms_ray import tasks
-from lms_ray.choosing import keeping
+from lms_ray.choosing import calibration, keeping
 from lms_ray.choosing.bootstrap import Comparison, TestSet, resampled_scores
-from lms_ray.choosing.gathering import oracles
+from lms_ray.choosing.gathering import oracles, recall
 from lms_ray.choosing.picking import (
     Choice,
     Oracles,
@@ -28,16 +28,18 @@ from lms_ray.choosing.picking import (
     judge_draw,
 )
 from lms_ray.choosing.ranker import ranks
-from lms_ray.choosing.redrawn import Redrawn
+from lms_ray.choosing.redrawn import Redrawn, picked
+from lms_ray.choosing.rules import FOUNDATION
 from lms_ray.choosing.taught import LMS
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.settings import languages
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import encodings, lineage, picks, pool, rankings, redrawn
+from lms_ray.settings.hashing import seed_for
+from lms_ray.store import deployment, encodings, lineage, picks, pool, rankings, redrawn
 from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
-from lms_ray.store.picks import Pick
+from lms_ray.store.picks import Outcome, Pick
 
 
 def run(job: Job) -> None:
@@ -56,7 +58,7 @@ def run(job: Job) -> None:
     corpora = roles.picked_from(experiment, example)
     encodings.require(store, candidates, corpora)
     judged = oracles(experiment, store, candidates)
-    said = Redrawn(*redrawn.read(store, ranked, candidates))
+    said = recall(store, ranked, candidates)
     pool_C = np.flatnonzero(rankings.read_split(store)[candidates] == "test")
     choosable = [candidates[index] for index in pool_C]
     tests = encodings.corpora(store, [f"{target}-test" for target in experiment.targets])
@@ -77,10 +79,25 @@ def run(job: Job) -> None:
         for target in experiment.targets
         for pick in judge_draw(draw, target, said.of_draw(target, draw), judged[target].of(said.pool(draw)))
     ]
+    outcomes = [
+        outcome
+        for draw in range(len(said.part_DC))
+        for target in experiment.targets
+        for outcome in _outcomes(experiment, said, draw, target, judged[target].of(said.pool(draw)))
+    ]
     test_scores = pd.DataFrame({target: in_pool[target].test_C for target in experiment.targets}, index=choosable)
     origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
-    picks.write(store, made, splits, test_scores, _baselines(experiment, tests), origin)
-    keeping.after_selection(experiment, store, made, redrawn.picked_for_use(store, ranked))
+    picks.write(store, made, splits, outcomes, test_scores, _baselines(experiment, tests), origin)
+    keeping.after_selection(experiment, store, made, deployment.kept(store, ranked))
+
+
+def _outcomes(experiment: Experiment, said: Redrawn, draw: int, target: str, judged: Oracles) -> Iterator[Outcome]:
+    """What came of the statements about the picks from one draw's pool."""
+    scores = said.of_draw(target, draw)
+    expected = said.expected(scores, target, seed_for(experiment.seed, "draw", draw, target))
+    picked_by = {rule: picked(score_C) for rule, score_C in scores.items()}
+    rules = [rule for rule in deployment.FOR_USE if rule in expected]
+    return calibration.outcomes(draw, target, rules, picked_by, expected, "En-Dev", FOUNDATION, judged.test_C)
 
 
 def _choices(

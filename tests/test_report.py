@@ -16,7 +16,7 @@ from lms_ray.data.examples import TaggedSentence
 from lms_ray.models.job import Job
 from lms_ray.pages.tables import score_table
 from lms_ray.settings.errors import MissingError
-from lms_ray.store import encodings, lineage, rankings, redrawn
+from lms_ray.store import deployment, encodings, lineage, rankings, redrawn
 from lms_ray.store import picks as pick_tables
 from lms_ray.store import pool as tables
 from lms_ray.store.encodings import CorpusRow
@@ -87,7 +87,7 @@ def job_of(
     encodings.write_corpora(store, [CorpusRow(name, 1, name, ()) for name in names], {})
     chosen_from = tables.candidates(store)
     origin = lineage.origin(job.experiment, lineage.SELECTION, store, chosen_from, names)
-    pick_tables.write(store, picks, splits_of(picks), pool, baselines or {}, origin)
+    pick_tables.write(store, picks, splits_of(picks), [], pool, baselines or {}, origin)
     ranked_from = roles.ranked_from(job.experiment, TaggedSentence)
     grid = [(16, 1e-4, 0.41, False), (16, 1e-5, 0.52, True), (32, 1e-4, -0.1, False)]
     row = {"pivots": "de,zh", "seed": 0, "seconds": 1.0}
@@ -102,9 +102,10 @@ def job_of(
     recommended = [
         {"pivots": "de,zh", "rule": "All-Pivot z", "weight": 1.0, "gains": [0.5, 0.7], "reason": "it was tried"}
     ]
-    redrawn.write(store, of_rankings, chosen_from, np.asarray(parts)[None], overall, {}, recommended)
-    for_use = [{"target": target, "rule": "Recommended", "candidate": chosen_from[-1]} for target in pool.columns]
-    redrawn.write_deployment(store, for_use, of_rankings)
+    followed = [{"target": target, "followed": "Recommended"} for target in pool.columns]
+    redrawn.write(store, of_rankings, chosen_from, np.asarray(parts)[None], overall, {}, recommended, followed)
+    row = {"rule": "Recommended", "candidate": chosen_from[-1], "followed": True}
+    deployment.write(store, [{"target": target, **row} for target in pool.columns], [], of_rankings)
     return job
 
 

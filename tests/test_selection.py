@@ -22,7 +22,7 @@ from lms_ray.settings import languages
 from lms_ray.settings.errors import MissingError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
-from lms_ray.store import encodings, lineage, pool, rankings, redrawn
+from lms_ray.store import deployment, encodings, lineage, pool, rankings, redrawn
 from lms_ray.store import picks as tables
 from lms_ray.store.encodings import CorpusRow, Encoding
 from lms_ray.store.files import Store
@@ -108,14 +108,19 @@ def write_draw(experiment: Experiment, store: Store, statistics: Corpora, origin
     for scores in overall.values():
         scores[RECOMMENDED] = scores[FOUNDATION]
     learned = {target: {LMS: np.arange(C, dtype=float)[None]} for target in experiment.targets}
-    redrawn.write(store, origin, POOL, np.array([["test"] * C]), overall, learned, [])
-    for_use = Redrawn(np.array([["test"] * C]), overall, {}, {}).for_use
+    part_DC, followed = np.array([["test"] * C]), dict.fromkeys(experiment.targets, FOUNDATION)
+    trust = [
+        {"target": target, "followed": rule, "location": 0.5, "spread": 0.1, "quantile_PQ": [[-0.1, 0.1]] * 3}
+        for target, rule in followed.items()
+    ]
+    redrawn.write(store, origin, POOL, part_DC, overall, learned, [], trust)
+    for_use = Redrawn(part_DC, overall, {}, followed, {}).for_use
     rows = [
-        {"target": target, "rule": rule, "candidate": POOL[picked]}
+        {"target": target, "rule": rule, "candidate": POOL[picked], "followed": rule == followed[target]}
         for target, of_rules in for_use.items()
         for rule, picked in of_rules.items()
     ]
-    redrawn.write_deployment(store, rows, origin)
+    deployment.write(store, rows, [], origin)
 
 
 @pytest.fixture
@@ -242,7 +247,7 @@ def test_target_labels_move_the_oracles_and_nothing_else(picks, statistics: Corp
 
 def read_for_use(job: Job) -> pd.DataFrame:
     corpora = roles.ranked_from(job.experiment, TaggedSentence)
-    return redrawn.read_deployment(job.store, lineage.origin(job.experiment, lineage.RANKING, job.store, POOL, corpora))
+    return deployment.read(job.store, lineage.origin(job.experiment, lineage.RANKING, job.store, POOL, corpora))
 
 
 def test_every_draw_is_judged_on_its_own_pool(experiment_folder, statistics: Corpora):

@@ -5,10 +5,12 @@ Shape suffixes: C candidates, P pivots, G languages, H feature, V language vecto
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from lms_ray.choosing.kinship import Kinship, similarity
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.signals import Observed
 from lms_ray.settings.languages import cosine
@@ -24,6 +26,8 @@ class Evidence:
     """Scores on the pivots' held-out sets."""
     similarity_P: np.ndarray | None
     """Cosine of the language's vector and each pivot's; None where vectors are left out."""
+    kinship_P: np.ndarray
+    """How much each pivot's scores say of the language (`Kinship.weights`)."""
     setting_C: np.ndarray
     """Number of the setting (learning rate, epochs, batch size) that a candidate was fine-tuned with."""
     feature_CH: np.ndarray
@@ -50,6 +54,14 @@ class Known:
     """Number of each candidate's setting."""
     observed: Observed
     _made: dict[Any, Evidence] = field(default_factory=dict, compare=False, repr=False)
+
+    def kinship(self, pivots: Sequence[str]) -> Kinship:
+        """How alike languages order the candidates, as these pivots' labels tell."""
+        return Kinship.fitted(self.material.languages, self._similarity_GG, pivots, self.pivot_scores(pivots))
+
+    @cached_property
+    def _similarity_GG(self) -> np.ndarray:
+        return similarity(self.material.feature_CGH)
 
     def evidence(self, language: str, pivots: Sequence[str]) -> Evidence:
         """What rules may look at for a language, a target or a pivot, when these pivots' labels are known.
@@ -81,6 +93,7 @@ class Known:
             source_C=self.source_C,
             pivot_CP=pivot_CP,
             similarity_P=similarity_P,
+            kinship_P=self.kinship(pivots).weights(language, pivots),
             setting_C=self.setting_C,
             feature_CH=material.feature_CGH[:, column],
             pivot_feature_CPH=material.feature_CGH[:, columns],

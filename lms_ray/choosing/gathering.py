@@ -5,16 +5,19 @@ Labels of targets are read by `oracles` only, which no ranker and no rule is han
 Shape suffixes: C candidates, G languages or corpora, H feature, N bins of confidence, P pivots, S statistics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from lms_ray import tasks
 from lms_ray.choosing import auxiliary
+from lms_ray.choosing.certainty import Trust
 from lms_ray.choosing.evidence import Known
 from lms_ray.choosing.grid import targets_by_pivots
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.picking import Oracles
+from lms_ray.choosing.redrawn import Redrawn
 from lms_ray.choosing.signals import Observed
 from lms_ray.choosing.split import divide
 from lms_ray.data import roles
@@ -22,7 +25,7 @@ from lms_ray.settings import languages
 from lms_ray.settings.errors import RankingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import seed_for
-from lms_ray.store import encodings, pool
+from lms_ray.store import encodings, pool, redrawn
 from lms_ray.store.files import Store
 
 
@@ -96,6 +99,26 @@ def know(experiment: Experiment, store: Store, material: Material) -> Known:
             source_confidences_CN=seen["confidences"][:, -1] if seen else np.empty((len(candidates), 0)),
             source_right_C=task.accuracy(source_CS),
         ),
+    )
+
+
+def recall(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -> Redrawn:
+    """What every rule said of every candidate, as ranking wrote it.
+
+    Args:
+        store: the experiment's folder.
+        origin: what it was made from (`lineage.origin`).
+        candidates: ids.
+    """
+    rows = redrawn.read_trust(store, origin)
+    return Redrawn(
+        *redrawn.read(store, origin, candidates),
+        followed={row["target"]: row["followed"] for row in rows},
+        trust={
+            row["target"]: Trust(row["location"], row["spread"], np.asarray(row["quantile_PQ"]))
+            for row in rows
+            if row["location"] is not None
+        },
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lms_ray.choosing.evidence import Evidence, Known, without, z_scores, z_scores_of_known
+from lms_ray.choosing.kinship import correlations
 from lms_ray.choosing.rules import FOUNDATION, RULES, setting_mean
 from lms_ray.settings.hashing import seed_for
 
@@ -24,6 +25,8 @@ FEWEST = 3  # pivots: with two, a rule would be judged on one pivot by what anot
 POOLS = 300  # random pools on which a rule's picks for a pivot are judged
 SHARPNESS = 0.1  # standard deviations of the pivots' scores: a rule that picks so much worse counts 1/e
 LEAST = 0.05  # a rule of less weight is left out
+LADDER = ("En-Dev", FOUNDATION, RECOMMENDED)
+"""Rules from the simplest: one is followed if its picks for the pivots are better than those of all before it."""
 
 Scores = Mapping[str, np.ndarray]
 """Scores of all candidates, shape (C,), by rule; NaN for a candidate that a rule could not score."""
@@ -36,16 +39,30 @@ class Recommendation:
     weights: dict[str, float]
     """By rule, summing to one."""
     gains: dict[str, np.ndarray]
-    """By rule, for each pivot the mean z-score of its picks there; empty where there are too few pivots."""
+    """By rule, for each pivot the mean z-score of its picks there; empty where there are too few pivots. Those of the
+    recommended one itself are made with weights that the other pivots gave."""
+    correlation_P: np.ndarray
+    """For each pivot the correlation of the recommended scores, made likewise, with its labels' scores."""
     reason: str
     """In one sentence, for the report."""
 
     def scores(self, of_rules: Scores) -> np.ndarray:
         """The weighted mean of the rules' z-scores, shape (C,); where a rule has no score, it has no say."""
-        return sum(
-            (weight * np.nan_to_num(z_scores_of_known(of_rules[name])) for name, weight in self.weights.items()),
-            start=np.zeros(()),
-        )
+        return _mixed(self.weights, of_rules)
+
+    @property
+    def followed(self) -> str:
+        """The rule of the `LADDER` to follow."""
+        return climbed(self.gains)
+
+
+def climbed(gains: Mapping[str, np.ndarray]) -> str:
+    """The rule of the `LADDER` whose picks for the pivots are best; of equal ones the simplest.
+
+    Args:
+        gains: by rule, of its picks for each pivot; where there are none, nothing was tried.
+    """
+    return max(LADDER, key=lambda rule: gains[rule].mean()) if gains else FOUNDATION
 
 
 def recommend(
@@ -62,7 +79,7 @@ def recommend(
     """
     if len(pivots) < FEWEST:
         return Recommendation(
-            {FOUNDATION: 1.0}, {},
+            {FOUNDATION: 1.0}, {}, np.empty(0),
             f"with {len(pivots)} of them there is too little to try rules on; {FOUNDATION} needs no such trial",
         )  # fmt: skip
     names = [name for name in of_pivots[pivots[0]] if all(name in scores for scores in of_pivots.values())]
@@ -75,19 +92,37 @@ def recommend(
         )
         for name in names
     }
+    weights = _weights(gains)
+    best = max(names, key=lambda name: gains[name].mean())
+    ahead_P = gains[best] - gains[FOUNDATION]
+    error = ahead_P.std(ddof=1) / np.sqrt(len(pivots))
+    reason = (
+        f"each of {len(pivots)} pivots was picked for by what the others know; {best} did best there, with picks "
+        f"{gains[best].mean():.2f} standard deviations above the mean candidate, {ahead_P.mean():.2f} above "
+        f"{FOUNDATION}'s (standard error over the pivots {error:.2f})"
+    )
+    gain_P, correlation_P = np.empty(len(pivots)), np.empty(len(pivots))
+    for place, pivot in enumerate(pivots):
+        by_others = _weights({name: np.delete(of_rule_P, place) for name, of_rule_P in gains.items()})
+        score_C, right_C = _mixed(by_others, of_pivots[pivot]), known.pivot_scores([pivot])[:, 0]
+        gain_P[place] = mean_gain(score_C, right_C, pool_RC)
+        correlation_P[place] = correlations(np.column_stack([score_C, right_C]))[0, 1]
+    return Recommendation(weights, {**gains, RECOMMENDED: gain_P}, correlation_P, reason)
+
+
+def _weights(gains: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How much each rule counts, by its gains over some pivots; the most first."""
     mean_M = np.asarray([gain_P.mean() for gain_P in gains.values()])
     weight_M = np.exp((mean_M - mean_M.max()) / SHARPNESS)
     weight_M[weight_M < min(LEAST * weight_M.sum(), weight_M.max())] = 0  # of many that are as good, all stay
-    weights = {name: float(w) for name, w in zip(names, weight_M / weight_M.sum(), strict=True) if w}
-    best = names[int(mean_M.argmax())]
-    ahead_P = gains[best] - gains[FOUNDATION]
-    error = ahead_P.std(ddof=1) / np.sqrt(len(pivots))
-    return Recommendation(
-        dict(sorted(weights.items(), key=lambda item: -item[1])),
-        gains,
-        f"each of {len(pivots)} pivots was picked for by what the others know; {best} did best there, with picks "
-        f"{mean_M.max():.2f} standard deviations above the mean candidate, {ahead_P.mean():.2f} above {FOUNDATION}'s "
-        f"(standard error over the pivots {error:.2f})",
+    weights = {name: float(w) for name, w in zip(gains, weight_M / weight_M.sum(), strict=True) if w}
+    return dict(sorted(weights.items(), key=lambda item: -item[1]))
+
+
+def _mixed(weights: Mapping[str, float], of_rules: Scores) -> np.ndarray:
+    return sum(
+        (weight * np.nan_to_num(z_scores_of_known(of_rules[name])) for name, weight in weights.items()),
+        start=np.zeros(()),
     )
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lms_ray.choosing.certainty import Expected, Trust, expect, trust
 from lms_ray.choosing.evidence import Known, without, z_scores_of_known
 from lms_ray.choosing.recommended import FEWEST, RECOMMENDED, Recommendation, recommend, untaught
-from lms_ray.choosing.rules import best
+from lms_ray.choosing.rules import FOUNDATION, best
 from lms_ray.choosing.split import divide
 from lms_ray.choosing.taught import TAUGHT, teach
 from lms_ray.settings.choosing import MetaSplit
@@ -34,6 +35,10 @@ class Redrawn:
     """By target and rule the scores of all candidates, shape (C,); NaN for one that a rule never scored."""
     drawn: dict[str, dict[str, np.ndarray]]
     """By target and rule that learns, its scores in each draw, shape (D, C); NaN for those that it learned from."""
+    followed: dict[str, str]
+    """By target the rule to follow."""
+    trust: dict[str, Trust]
+    """By target, how far its recommended scores are to be trusted; none where there are too few pivots to tell."""
     recommendations: dict[tuple[str, ...], Recommendation] = field(default_factory=dict)
     """By the pivots that targets share; none where what was said is read again."""
 
@@ -47,9 +52,22 @@ class Redrawn:
     def for_use(self) -> dict[str, dict[str, int]]:
         """By target and rule the candidate that it picks of all that it could score; the first one wins a tie."""
         return {
-            target: {name: best(np.where(np.isnan(score_C), -np.inf, score_C)) for name, score_C in scores.items()}
+            target: {name: picked(score_C) for name, score_C in scores.items()}
             for target, scores in self.overall.items()
         }
+
+    def expected(self, scores: Mapping[str, np.ndarray], target: str, seed: int) -> dict[str, Expected]:
+        """What is to be expected of every rule's pick for a target from some candidates; empty where nothing is told.
+
+        Args:
+            scores: of the candidates, by rule.
+            target: the language.
+            seed: of the simulation.
+        """
+        if target not in self.trust:
+            return {}
+        picks = {name: picked(score_C) for name, score_C in scores.items()}
+        return expect(scores[RECOMMENDED], picks, "En-Dev", FOUNDATION, self.trust[target], seed)
 
     def pool(self, draw: int) -> np.ndarray:
         """The candidates that are picked from in a draw."""
@@ -100,7 +118,7 @@ def redraw(
         return {**untaught(known, language, pivots), **learned_anything}
 
     _, _, pool = settings.sizes(count)
-    recommendations, overall = {}, {}
+    recommendations, overall, followed, trusted = {}, {}, dict[str, str](), dict[str, Trust]()
     for pivots, targets in targets_of.items():
         of_pivots = {
             pivot: everything(pivot, others) for pivot, others in tried if set(others) | {pivot} == set(pivots)
@@ -109,9 +127,35 @@ def redraw(
         for target in targets:
             overall[target] = everything(target, pivots)
             overall[target][RECOMMENDED] = recommendations[pivots].scores(overall[target])
+            followed[target] = recommendations[pivots].followed
+        trusted |= _trust(known, pivots, targets, recommendations[pivots])
     return Redrawn(
-        np.stack(parts), overall, {target: drawn[target, pivots] for target, pivots in asked}, recommendations
+        part_DC=np.stack(parts),
+        overall=overall,
+        drawn={target: drawn[target, pivots] for target, pivots in asked},
+        followed=followed,
+        trust=trusted,
+        recommendations=recommendations,
     )
+
+
+def _trust(
+    known: Known, pivots: tuple[str, ...], targets: Sequence[str], recommended: Recommendation
+) -> dict[str, Trust]:
+    if not len(recommended.correlation_P):
+        return {}
+    kinship, right_CP = known.kinship(pivots), known.pivot_scores(pivots)
+    expected_P = np.asarray([kinship.correlation(pivot, without(pivots, pivot)) for pivot in pivots])
+    found = {
+        target: trust(recommended.correlation_P, expected_P, kinship.correlation(target, pivots), right_CP)
+        for target in targets
+    }
+    return {target: one for target, one in found.items() if one}
+
+
+def picked(score_C: np.ndarray) -> int:
+    """The candidate of the highest score of those that have one; the first one wins a tie."""
+    return best(np.where(np.isnan(score_C), -np.inf, score_C))
 
 
 def cross_fitted(score_DC: np.ndarray) -> np.ndarray:

@@ -61,6 +61,11 @@ def similar_pivots(evidence: Evidence) -> np.ndarray | None:
     return _weighted(evidence, np.clip(evidence.similarity_P, 0, None))
 
 
+def kriged_pivots(evidence: Evidence) -> np.ndarray:
+    """The pivots' z-scores, each weighted by what it says of the language beyond the others (`kinship`)."""
+    return _weighted(evidence, evidence.kinship_P)
+
+
 def kernel_pivots(evidence: Evidence) -> np.ndarray:
     """The pivots' z-scores, weighted by how alike candidates lie to each other in both languages (linear CKA)."""
     own_CH = evidence.feature_CH - evidence.feature_CH.mean(0)
@@ -100,7 +105,7 @@ def signal(name: str) -> Rule:
 
 def _weighted(evidence: Evidence, weight_P: np.ndarray) -> np.ndarray:
     weight_P = weight_P if weight_P.any() else np.ones_like(weight_P)
-    return z_scores(evidence.pivot_CP) @ (weight_P / weight_P.sum())
+    return z_scores(evidence.pivot_CP) @ (weight_P / np.abs(weight_P).sum())
 
 
 NAMES_OF_SIGNALS: Mapping[str, str] = MappingProxyType(
@@ -129,6 +134,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         FOUNDATION: all_pivot_z,
         "Similar pivots": similar_pivots,
         "Kernel pivots": kernel_pivots,
+        "Kriged pivots": kriged_pivots,
         "Best setting": best_setting,
         **{NAMES_OF_SIGNALS[name]: signal(name) for name in SIGNALS},
         "Pivots + shares": together(all_pivot_z, signal("shares")),

@@ -13,6 +13,7 @@ PICKS = "picks.parquet"
 POOL_SCORES = "report/pool.parquet"
 BASELINES = "report/baselines.parquet"
 SPLITS = "splits.parquet"
+CALIBRATION = "calibration.parquet"
 SELECTORS = (
     "En-Dev", "Pivot-Dev", "All-Pivot", "LMS", "Recommended", "Random", "100-Target", "All-Target", "Best"
 )  # fmt: skip
@@ -69,6 +70,22 @@ class SplitPick:
     """Spearman's, between the selector's scores and the test scores of the pool."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What was stated of a rule's pick for one target in one division of the candidates, and what came of it."""
+
+    draw: int
+    target: str
+    rule: str
+    told: bool
+    """Whether the evidence was said to be enough to follow."""
+    statement: str
+    """A field of `choosing.certainty.Expected`."""
+    stated: float
+    happened: float
+    """Of a probability 1 where it happened, 0 where not, half where scores were equal."""
+
+
 P = TypeVar("P", Pick, SplitPick)
 
 
@@ -82,6 +99,7 @@ def write(
     store: Store,
     picks: Sequence[Pick],
     splits: Sequence[SplitPick],
+    outcomes: Sequence[Outcome],
     pool: pd.DataFrame,
     baselines: Mapping[str, Mapping[str, float]],
     origin: Mapping[str, Any],
@@ -92,6 +110,7 @@ def write(
         store: the experiment's folder.
         picks: in the order in which they were made.
         splits: of every draw.
+        outcomes: of what was stated of them.
         pool: test scores of the candidates that were picked from, by target; the index is their ids.
         baselines: test scores of rules that need no model, by their names and by target.
         origin: what they were made from (`lineage.origin`).
@@ -105,6 +124,16 @@ def write(
     ]
     schema = pa.schema([("baseline", pa.string()), ("target", pa.string()), ("score", pa.float64())])
     store.write_table(BASELINES, pa.Table.from_pylist(rows, schema))
+    schema = pa.schema(
+        [
+            *(
+                (name, pa.int64() if name == "draw" else pa.string())
+                for name in ("draw", "target", "rule", "statement")
+            ),
+            *((name, pa.bool_() if name == "told" else pa.float64()) for name in ("told", "stated", "happened")),
+        ]
+    )
+    store.write_table(CALIBRATION, pa.Table.from_pylist([asdict(outcome) for outcome in outcomes], schema))
     store.write_table(SPLITS, pa.Table.from_pylist([asdict(pick) for pick in splits]))
     store.write_table(PICKS, pa.Table.from_pylist([asdict(pick) for pick in picks]), origin)
 
@@ -122,6 +151,11 @@ def read(store: Store) -> list[Pick]:
 def read_splits(store: Store) -> pd.DataFrame:
     """What every selector is worth in every draw: the columns of `SplitPick`."""
     return store.read_table(SPLITS).to_pandas()
+
+
+def read_outcomes(store: Store) -> pd.DataFrame:
+    """What was stated of picks in every draw and what came of it: the columns of `Outcome`."""
+    return store.read_table(CALIBRATION).to_pandas()
 
 
 def origin(store: Store) -> dict[str, Any]:

@@ -4,6 +4,7 @@ parts.parquet         part of each candidate in each draw
 overall.parquet       every rule's score of every candidate for every target
 learned.parquet       of the rules that learn, the scores in each draw of the candidates that they did not learn from
 recommended.parquet   how much each rule counts in the recommended one, and how well it picked for each pivot
+trust.parquet         how far the recommended scores are to be trusted for each target
 
 Shape suffixes: D draws, C candidates.
 """
@@ -17,20 +18,25 @@ import pyarrow as pa
 
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.hashing import content_hash
-from lms_ray.store import lineage
 from lms_ray.store.files import Store
 from lms_ray.store.rankings import UNIT
 
 Scores = dict[str, dict[str, np.ndarray]]
 """By target and rule, shape (C,) or (D, C); NaN where there is none."""
 
-VERSION = 1
+VERSION = 2
 """Of the rules: what an older one says is made anew."""
-DEPLOYMENT = "deployment.parquet"
-"""In the experiment's folder: the candidate that each rule picks for each target of all candidates, for use."""
-FOR_USE = ("Recommended", "LMS", "All-Pivot z", "En-Dev")
-"""Rules whose picks of all candidates are shown, and whose weights are kept."""
-PARTS, OVERALL, LEARNED, RECOMMENDED = "parts.parquet", "overall.parquet", "learned.parquet", "recommended.parquet"
+TRUST_SCHEMA = pa.schema(
+    [
+        ("target", pa.string()),
+        ("followed", pa.string()),
+        ("location", pa.float64()),  # null, as the rest, where there are too few pivots to tell
+        ("spread", pa.float64()),
+        ("quantile_PQ", pa.list_(pa.list_(pa.float64()))),
+    ]
+)
+PARTS, OVERALL, LEARNED = "parts.parquet", "overall.parquet", "learned.parquet"
+RECOMMENDED, TRUST = "recommended.parquet", "trust.parquet"
 
 
 def unit(origin: Mapping[str, Any]) -> str:
@@ -46,6 +52,7 @@ def write(
     overall: Scores,
     learned: Scores,
     recommended: Iterable[Mapping[str, Any]],
+    trust: Iterable[Mapping[str, Any]],
 ) -> None:
     """Write and commit all tables.
 
@@ -57,6 +64,7 @@ def write(
         overall: scores of shape (C,).
         learned: scores of shape (D, C).
         recommended: rows of pivots, rule, weight, gains (a number for each pivot) and reason.
+        trust: rows of target, the rule that is followed for it, and the fields of `choosing.certainty.Trust`.
     """
     parts = [
         {"draw": draw, "candidate": candidate, "part": part}
@@ -68,6 +76,7 @@ def write(
         OVERALL: _long(overall, candidates).drop_columns(["draw"]),
         LEARNED: _long(learned, candidates),
         RECOMMENDED: pa.Table.from_pylist([dict(row) for row in recommended]),
+        TRUST: pa.Table.from_pylist([dict(row) for row in trust], TRUST_SCHEMA),
     }
     files = {name: store.write_table(f"{unit(origin)}/{name}", table) for name, table in tables.items()}
     store.commit(unit(origin), dict(origin), files)
@@ -94,31 +103,14 @@ def read(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -> 
     )
 
 
-def write_deployment(store: Store, rows: Iterable[Mapping[str, str]], origin: Mapping[str, Any]) -> None:
-    """Write what is picked for use: rows of target, rule and candidate."""
-    store.write_table(DEPLOYMENT, pa.Table.from_pylist([dict(row) for row in rows]), origin)
-
-
-def read_deployment(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
-    """Target, rule and the candidate that it picks of all, for use.
-
-    Raises:
-        MissingError: there are none, or they were made otherwise.
-    """
-    store.require(DEPLOYMENT, "ranking")
-    lineage.require_same("picks for use", store.read_origin(DEPLOYMENT), origin, "ranking")
-    return store.read_table(DEPLOYMENT).to_pandas()
-
-
-def picked_for_use(store: Store, origin: Mapping[str, Any]) -> list[str]:
-    """The candidates that the rules of `FOR_USE` pick of all, for any target."""
-    picked = read_deployment(store, origin)
-    return picked.loc[picked["rule"].isin(FOR_USE), "candidate"].unique().tolist()
-
-
 def read_recommended(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
     """Rows of pivots, rule, weight, gains and reason."""
     return _table(store, origin, RECOMMENDED)
+
+
+def read_trust(store: Store, origin: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of target, the rule that is followed for it, and the fields of `choosing.certainty.Trust`."""
+    return store.read_unit_table(unit(origin), TRUST).to_pylist()
 
 
 def _table(store: Store, origin: Mapping[str, Any], name: str) -> pd.DataFrame:

@@ -25,6 +25,7 @@ def evidence(request) -> Evidence:
         source_C=rng.random(C),
         pivot_CP=rng.integers(0, 6, (C, 4)) / 8,
         similarity_P=np.array([0.1, 0.7, -0.2, 0.4]),
+        kinship_P=np.array([0.2, -0.1, 0.3, 0.0]),
         setting_C=np.array([0, 1, 0, 2, 2, 1, 0]),
         feature_CH=rng.normal(size=(C, H)),
         pivot_feature_CPH=rng.normal(size=(C, 4, H)),
@@ -50,6 +51,13 @@ def test_en_dev_looks_at_the_source_and_pivot_dev_at_the_nearest_pivot(evidence:
 def test_all_pivot_is_the_best_mean_rank(evidence: Evidence):
     means = [np.mean([place(column, c) for column in evidence.pivot_CP.T.tolist()]) for c in range(C)]
     assert rules.best(rules.RULES["All-Pivot"](evidence)) == means.index(min(means))
+
+
+def test_kriged_pivots_count_by_what_each_says_beyond_the_others(evidence: Evidence):
+    expected = z_scores(evidence.pivot_CP) @ np.array([0.2, -0.1, 0.3, 0]) / 0.6
+    np.testing.assert_allclose(rules.RULES["Kriged pivots"](evidence), expected)
+    unknown = replace(evidence, kinship_P=np.zeros(4))
+    np.testing.assert_allclose(rules.RULES["Kriged pivots"](unknown), evidence.pivot_z_C)
 
 
 def test_similar_pivots_count_by_their_cosine_and_opposite_ones_not_at_all(evidence: Evidence):

@@ -1,0 +1,55 @@
+"""What to annotate next: whose labelled dev set, as one more pivot, would lower the expected regret most.
+
+A language's labels say something of every language that orders the candidates alike (`kinship`), and nearly all of its
+own. No label that is not there yet is needed to tell how much.
+
+Shape suffix: N grid of correlations.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lms_ray.choosing.certainty import Trust, expected_regret
+from lms_ray.choosing.kinship import MOST, Kinship
+
+STEPS = 6  # correlations at which the regret is simulated; between them it is interpolated
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What one more labelled language would be worth to a target."""
+
+    language: str
+    target: str
+    before: float
+    """Expected regret of the recommended pick now, in the unit of scores."""
+    after: float
+    """The same with the language as a pivot."""
+
+
+def worth_of_labels(
+    languages: Sequence[str], target: str, pivots: Sequence[str], kinship: Kinship, score_C: np.ndarray, trusted: Trust
+) -> Iterator[Worth]:
+    """What the labels of each of some languages would be worth to a target.
+
+    Args:
+        languages: whose labels are not known; the target may be one of them.
+        target: to be picked for.
+        pivots: whose labels are known.
+        kinship: fitted to these.
+        score_C: recommended scores of the candidates for the target.
+        trusted: how far they are to be trusted.
+    """
+    now = kinship.correlation(target, pivots)
+    then = {
+        language: MOST if language == target else kinship.correlation(target, [*pivots, language])
+        for language in languages
+    }
+    location_N = np.linspace(trusted.location, max(np.arctanh(MOST), trusted.location + 1e-6), STEPS)
+    regret_N = [expected_regret(score_C, replace(trusted, location=float(location))) for location in location_N]
+    for language, correlation in then.items():
+        gained = np.arctanh(correlation) - np.arctanh(now)
+        location = location_N[-1] if language == target else trusted.location + max(0.0, gained)
+        yield Worth(language, target, regret_N[0], float(np.interp(location, location_N, regret_N)))

@@ -1,0 +1,74 @@
+"""`deployment.parquet`: what each rule picks for each target of all candidates, for use, and how sure that is.
+
+`worth.parquet` beside it: which language's labels would make the picks surer.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from lms_ray.store import lineage
+from lms_ray.store.files import Store
+
+PATH = "deployment.parquet"
+WORTH = "worth.parquet"
+FOR_USE = ("Recommended", "LMS", "All-Pivot z", "En-Dev")
+"""Rules whose picks of all candidates are shown, and whose weights are kept."""
+SCHEMA = pa.schema(
+    [
+        ("target", pa.string()),
+        ("rule", pa.string()),
+        ("candidate", pa.string()),
+        ("followed", pa.bool_()),  # the one rule to follow for the target
+        # What is expected of the pick: the fields of `choosing.certainty.Expected`, null where nothing is.
+        ("better_than_source", pa.float64()),
+        ("better_than_pivots", pa.float64()),
+        ("better_than_average", pa.float64()),
+        ("gain", pa.float64()),
+        ("regret", pa.float64()),
+        ("rank", pa.float64()),
+    ]
+)
+WORTH_SCHEMA = pa.schema(
+    [
+        ("language", pa.string()),  # whose labelled dev set would be one more pivot
+        ("target", pa.string()),
+        ("before", pa.float64()),  # expected regret
+        ("after", pa.float64()),
+    ]
+)
+
+
+def write(
+    store: Store,
+    rows: Iterable[Mapping[str, Any]],
+    worth: Iterable[Mapping[str, Any]],
+    origin: Mapping[str, Any],
+) -> None:
+    """Write what is picked for use, and what more labels would be worth, by the columns of the schemas."""
+    store.write_table(WORTH, pa.Table.from_pylist([dict(row) for row in worth], WORTH_SCHEMA), origin)
+    store.write_table(PATH, pa.Table.from_pylist([dict(row) for row in rows], SCHEMA), origin)
+
+
+def read(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
+    """What is picked for use.
+
+    Raises:
+        MissingError: nothing is, or it was made otherwise.
+    """
+    store.require(PATH, "ranking")
+    lineage.require_same("picks for use", store.read_origin(PATH), origin, "ranking")
+    return store.read_table(PATH).to_pandas()
+
+
+def read_worth(store: Store) -> pd.DataFrame:
+    """What more labels would be worth; made with the picks for use."""
+    return store.read_table(WORTH).to_pandas()
+
+
+def kept(store: Store, origin: Mapping[str, Any]) -> list[str]:
+    """The candidates that the rules of `FOR_USE` pick for any target."""
+    picked = read(store, origin)
+    return picked.loc[picked["rule"].isin(FOR_USE), "candidate"].unique().tolist()
