@@ -11,6 +11,7 @@ Labels of other languages than the pivots are never read here, and a ranker is h
 import logging
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from lms_ray import tasks
 from lms_ray.choosing import transfer
 from lms_ray.choosing.annotation import Worth, worth_of_labels
 from lms_ray.choosing.evidence import Known
-from lms_ray.choosing.gathering import gather, know, recall
+from lms_ray.choosing.gathering import gather, know, recall, reliabilities
 from lms_ray.choosing.grid import Point, choose, fit_fast, points, targets_by_pivots
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.recommended import RECOMMENDED
@@ -114,18 +115,19 @@ def _pick_for_use(experiment: Experiment, store: Store, known: Known, origin: di
             }
             for rule, picked in of_rules.items()
         ]
-    deployment.write(store, rows, map(vars, _worth(experiment, known, said)), origin)
+    deployment.write(store, rows, map(vars, _worth(experiment, store, known, said)), origin)
 
 
-def _worth(experiment: Experiment, known: Known, said: Redrawn) -> Iterator[Worth]:
+def _worth(experiment: Experiment, store: Store, known: Known, said: Redrawn) -> Iterator[Worth]:
     """What the labels of each target that has none would be worth to each target."""
+    of_pivots = reliabilities(experiment, store, known.material.candidates)
     unknown = [target for target in experiment.targets if target not in experiment.pivots]
     for pivots, targets in targets_by_pivots(experiment).items():
-        kinship = known.kinship(pivots)
+        kinship, reliable = known.kinship(pivots), fmean(of_pivots[pivot] for pivot in pivots)
         for target in targets:
             if target in said.trust:
                 score_C = said.overall[target][RECOMMENDED]
-                yield from worth_of_labels(unknown, target, pivots, kinship, score_C, said.trust[target])
+                yield from worth_of_labels(unknown, target, pivots, kinship, reliable, score_C, said.trust[target])
 
 
 def _fit_at_once(

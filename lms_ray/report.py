@@ -14,14 +14,17 @@ from typing import Any
 import pandas as pd
 
 from lms_ray import tasks
+from lms_ray.choosing.recommended import RECOMMENDED
 from lms_ray.data import roles
 from lms_ray.models.job import Job
+from lms_ray.pages import certainty
 from lms_ray.pages.draws import advice, deployment_table, worth_table, worths
 from lms_ray.pages.figures import draws_figure, pool_figure
 from lms_ray.pages.page import Findings, to_html, to_markdown
 from lms_ray.pages.progress import say
 from lms_ray.pages.tables import captions, detail_table, ranker_table, score_table
 from lms_ray.pages.terminal import show
+from lms_ray.settings.experiment import Experiment
 from lms_ray.store import deployment, lineage, picks, pool, rankings, redrawn
 
 
@@ -50,11 +53,18 @@ def run(job: Job) -> None:
     taught = split_sizes.total() - pool_size
     worth = worths(picks.read_splits(store), pool_size, taught)
     deltas = pd.DataFrame({of_selector.selector: of_selector.delta_D for of_selector in worth})
+    for_use, worth_of_labels = deployment.read(store, ranked), deployment.read_worth(store)
+    recommended = _of_most_targets(redrawn.read_recommended(store, ranked), experiment)
+    use = certainty.in_words(for_use, worth_of_labels, split_sizes.total())
     found = Findings(
-        advice=advice(worth, redrawn.read_recommended(store, ranked), pool_size, taught),
+        advice=advice(worth, recommended, pool_size, taught),
         worth=worth_table(worth),
         draws=draws_figure(deltas, task.metric),
-        deployment=deployment_table(deployment.read(store, ranked), deployment.FOR_USE),
+        use=use,
+        followed=certainty.followed(recommended, for_use),
+        next_labels=certainty.next_labels(worth_of_labels),
+        calibration=certainty.calibration_table(picks.read_outcomes(store), [RECOMMENDED]),
+        deployment=deployment_table(for_use, deployment.FOR_USE),
         caption=captions(made, experiment, len(candidates), diverged, pool_size),
         scores=score_table(made, picks.read_baselines(store)),
         details=detail_table(made),
@@ -62,6 +72,8 @@ def run(job: Job) -> None:
     )
     wrapped = [fill(paragraph, 110, break_on_hyphens=False) for paragraph in (*found.caption, found.advice)]
     show("\n".join(["", found.scores.to_text(), "", *wrapped[:-1], "", found.worth.to_text(), "", wrapped[-1], ""]))
+    lines = [fill(line, 110, break_on_hyphens=False) for line in (found.followed, found.next_labels)]
+    show("\n".join([certainty.use_table(for_use).to_text(), "", *lines, ""]))
 
     grid_points = len(validation[list(experiment.ranker.axes)].drop_duplicates())
     html = to_html(experiment, found, ranker_table(validation, experiment), split_sizes, grid_points)
@@ -70,6 +82,12 @@ def run(job: Job) -> None:
     store.write_bytes("report/report.md", to_markdown(experiment, found).encode())
     store.write_bytes("report/report.html", html.encode())
     say("report", store.where("report/report.html"))
+
+
+def _of_most_targets(recommended: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """The rows of the set of pivots that most targets have."""
+    sets = Counter(",".join(experiment.pivots_for(target)) for target in experiment.targets)
+    return recommended[recommended["pivots"] == sets.most_common(1)[0][0]]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What to annotate next: whose labelled dev set, as one more pivot, would lower the expected regret most.
 
-A language's labels say something of every language that orders the candidates alike (`kinship`), and nearly all of its
-own. No label that is not there yet is needed to tell how much.
+A language's labels say something of every language that orders the candidates alike (`kinship`), and of itself as much
+as a set of the pivots' size says of another one like it (`reliability`). No label that is not there yet is needed to
+tell how much.
 
 Shape suffix: N grid of correlations.
 """
@@ -30,7 +31,13 @@ class Worth:
 
 
 def worth_of_labels(
-    languages: Sequence[str], target: str, pivots: Sequence[str], kinship: Kinship, score_C: np.ndarray, trusted: Trust
+    languages: Sequence[str],
+    target: str,
+    pivots: Sequence[str],
+    kinship: Kinship,
+    reliability: float,
+    score_C: np.ndarray,
+    trusted: Trust,
 ) -> Iterator[Worth]:
     """What the labels of each of some languages would be worth to a target.
 
@@ -39,17 +46,16 @@ def worth_of_labels(
         target: to be picked for.
         pivots: whose labels are known.
         kinship: fitted to these.
+        reliability: of a labelled set, as a correlation.
         score_C: recommended scores of the candidates for the target.
         trusted: how far they are to be trusted.
     """
-    now = kinship.correlation(target, pivots)
-    then = {
-        language: MOST if language == target else kinship.correlation(target, [*pivots, language])
-        for language in languages
-    }
-    location_N = np.linspace(trusted.location, max(np.arctanh(MOST), trusted.location + 1e-6), STEPS)
-    regret_N = [expected_regret(score_C, replace(trusted, location=float(location))) for location in location_N]
-    for language, correlation in then.items():
-        gained = np.arctanh(correlation) - np.arctanh(now)
-        location = location_N[-1] if language == target else trusted.location + max(0.0, gained)
-        yield Worth(language, target, regret_N[0], float(np.interp(location, location_N, regret_N)))
+    now = np.arctanh(kinship.correlation(target, pivots))
+    surer = np.linspace(0, 2 * np.arctanh(MOST), STEPS)
+    regret_N = [expected_regret(score_C, replace(trusted, location=trusted.location + float(by))) for by in surer]
+    for language in languages:
+        if language == target:
+            gained = np.arctanh(min(reliability, MOST)) - trusted.location
+        else:
+            gained = np.arctanh(kinship.correlation(target, [*pivots, language])) - now
+        yield Worth(language, target, regret_N[0], float(np.interp(gained, surer, regret_N)))

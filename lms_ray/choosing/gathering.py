@@ -18,6 +18,7 @@ from lms_ray.choosing.grid import targets_by_pivots
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.picking import Oracles
 from lms_ray.choosing.redrawn import Redrawn
+from lms_ray.choosing.reliability import split_half
 from lms_ray.choosing.signals import Observed
 from lms_ray.choosing.split import divide
 from lms_ray.data import roles
@@ -100,6 +101,16 @@ def know(experiment: Experiment, store: Store, material: Material) -> Known:
             source_right_C=task.accuracy(source_CS),
         ),
     )
+
+
+def reliabilities(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, float]:
+    """How far each pivot's labelled set tells candidates apart, see `reliability.split_half`."""
+    task, held_out = tasks.get(experiment.task), roles.held_out(experiment)
+    found = encodings.statistics(store, candidates, held_out, task.statistics)
+    return {
+        pivot: split_half(found[name], task.score, seed_for(experiment.seed, "halves", pivot))
+        for pivot, name in zip(experiment.pivots, held_out, strict=True)
+    }
 
 
 def recall(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -> Redrawn:

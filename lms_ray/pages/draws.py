@@ -121,7 +121,7 @@ def advice(found: Sequence[Worth], recommended: pd.DataFrame, pool: int, taught:
 
     Args:
         found: every selector's worth.
-        recommended: rows of pivots, rule, weight, gains and reason.
+        recommended: rows of rule, weight, gains and reason of the set of pivots that most targets have.
         pool: candidates that are picked from in each draw.
         taught: candidates that are learned from in each.
     """
@@ -140,9 +140,9 @@ def advice(found: Sequence[Worth], recommended: pd.DataFrame, pool: int, taught:
         sentence += f"; that is {use.share:.0f} % of what All-Target gains"
     if use.delta_D.mean() <= 0:
         sentence = sentence.replace(f"Use {RECOMMENDED}", f"Here nothing is gained by {RECOMMENDED}", 1)
-    first = recommended[recommended["pivots"] == recommended["pivots"].iloc[0]]
-    parts = [f"{row.weight:.0%} {row.rule}" for row in first.itertuples() if row.weight > 0]
-    return f"{sentence}. It was made from the pivots alone, as {', '.join(parts)}: {first['reason'].iloc[0]}."
+    weighed = recommended[recommended["weight"] > 0]
+    parts = [f"{weight:.0%} {rule}" for weight, rule in zip(weighed["weight"], weighed["rule"], strict=True)]
+    return f"{sentence}. It was made from the pivots alone, as {', '.join(parts)}: {recommended['reason'].iloc[0]}."
 
 
 def deployment_table(deployment: pd.DataFrame, rules: Sequence[str]) -> Table:

@@ -23,8 +23,16 @@ class Findings:
     """What every selector is worth over the draws."""
     draws: str
     """The same as a figure, an SVG document."""
+    use: Mapping[str, str]
+    """For each target what to use and why."""
+    followed: str
+    """Which rule is followed for them."""
+    next_labels: str
+    """Whose labels would help most."""
     deployment: Table
     """The picks of all candidates, for use."""
+    calibration: Table
+    """What was stated of picks, and what came of it."""
     caption: list[str]
     """Paragraphs about the table of scores, the verdict last."""
     scores: Table
@@ -71,6 +79,9 @@ def template(name: str) -> Template:
 def to_markdown(experiment: Experiment, found: Findings) -> str:
     """The tables, for GitHub."""
     blocks = [f"# {escape(experiment.name)}", escape(found.advice), found.worth.to_markdown()]
+    use = "\n".join(f"- **{escape(target)}** {escape(words)}" for target, words in found.use.items())
+    blocks += ["## What to use", escape(found.followed), use, "## What to annotate next", escape(found.next_labels)]
+    blocks += ["## Did it come true?", found.calibration.to_markdown()]
     blocks += ["## Picks for use", found.deployment.to_markdown()]
     blocks += ["## One draw", found.scores.to_markdown(), *(escape(paragraph) for paragraph in found.caption)]
     blocks += ["## Every pick", found.details.to_markdown()]

@@ -1,0 +1,95 @@
+"""The words of the report on what to use, what to annotate next, and whether it came true."""
+
+import numpy as np
+import pandas as pd
+
+from lms_ray.choosing.rules import FOUNDATION
+from lms_ray.pages.certainty import calibration_table, followed, in_words, next_labels, use_table
+from lms_ray.store import deployment
+
+TOLD = {
+    "better_than_source": 0.81, "better_than_pivots": 0.64, "better_than_average": 0.93,
+    "gain": 0.05, "regret": 0.012, "rank": 3.4,
+}  # fmt: skip
+ROWS = [
+    {"target": "fr", "rule": "En-Dev", "candidate": "e", "followed": False},
+    {"target": "fr", "rule": FOUNDATION, "candidate": "p", "followed": False},
+    {"target": "fr", "rule": "Recommended", "candidate": "r", "followed": True, **TOLD},
+    {"target": "th", "rule": "En-Dev", "candidate": "e", "followed": False},
+    {"target": "th", "rule": FOUNDATION, "candidate": "p", "followed": True, **TOLD, "better_than_average": 0.55},
+    {"target": "zu", "rule": "En-Dev", "candidate": "e", "followed": False},
+    {"target": "zu", "rule": FOUNDATION, "candidate": "e", "followed": True},
+]
+PICKS = pd.DataFrame(ROWS, columns=deployment.SCHEMA.names)
+WORTH = pd.DataFrame(
+    [("fr", "fr", 0.012, 0.004), ("it", "fr", 0.012, 0.009), ("th", "fr", 0.012, 0.0119),
+     ("fr", "th", 0.030, 0.0299), ("it", "th", 0.030, 0.0298), ("th", "th", 0.030, 0.006)],
+    columns=deployment.WORTH_SCHEMA.names,
+)  # fmt: skip
+
+
+def test_each_target_is_told_what_to_use_and_why_and_whose_labels_would_help():
+    words = in_words(PICKS, WORTH, candidates=96)
+    assert words["fr"] == (
+        "Use r (Recommended): it is better than En-Dev's pick with 81%, than that of the pivots' scores alone with 64%, than "
+        "an average candidate with 93%, and expected to be 5.0 points above an average candidate, 1.2 below the best one, and "
+        f"number 3 of 96. Safer is p ({FOUNDATION}), which rests on less. Labels of fr itself would lower the expected regret "
+        "to 0.4 points. Of other languages' labels those of it help most (to 0.9)."
+    )
+
+
+def test_where_nothing_can_be_told_it_says_so_and_what_would_help():
+    words = in_words(PICKS, WORTH, candidates=96)
+    assert words["th"].startswith("Nothing can be told: ")
+    assert "better than an average candidate with 55% only. If one must be taken: p" in words["th"]
+    assert words["th"].endswith("Labels of th itself would lower the expected regret to 0.6 points.")
+    shown = {row[0]: row for row in use_table(PICKS).groups[0]}
+    assert shown["th"][1] == "nothing can be told"
+    assert shown["fr"][1:] == ["r", "Recommended", "81%", "64%", "93%", "1.2", "3"]
+
+
+def test_without_enough_pivots_nothing_is_stated():
+    words = in_words(PICKS, WORTH, candidates=96)
+    assert words["zu"] == f"Use e ({FOUNDATION}). How sure that is cannot be told from fewer than three pivots."
+    assert {row[0]: row for row in use_table(PICKS).groups[0]}["zu"][3:] == ["-"] * 5
+
+
+def test_the_rule_that_is_followed_is_said_and_how_often_nothing_can_be_told():
+    tried = pd.DataFrame(
+        {
+            "rule": ["En-Dev", FOUNDATION, "Recommended"],
+            "gains": [np.array([-1.0, 0.0]), np.array([0.5, 0.7]), np.ones(2)],
+        }
+    )
+    said = followed(tried, PICKS)
+    assert said.startswith(f"Followed is Recommended for 1 of 3 targets and {FOUNDATION} for 2 of 3 targets")
+    assert f"(En-Dev -0.50, {FOUNDATION} +0.60, Recommended +1.00)" in said
+    assert "Of 2 targets there are 1 of which nothing can be told" in said
+
+
+def test_the_language_that_lowers_the_mean_regret_most_is_next():
+    assert next_labels(WORTH) == (
+        "Annotate th next: its dev set as one more pivot is expected to lower the mean regret over the targets from 2.10 to "
+        "0.90 points; then fr (1.70), it (1.94)."
+    )
+    useless = WORTH.assign(after=WORTH["before"])
+    assert next_labels(useless) == "No other language's labels would lower the mean expected regret of 2.1 points."
+    assert next_labels(WORTH[:0]).startswith("Nothing is told of what to annotate next")
+
+
+def test_statements_are_held_against_what_happened_bin_by_bin():
+    rows = [
+        ("better_than_source", stated, float(number % 10 < 10 * stated))
+        for stated in (0.55, 0.95)
+        for number in range(20)
+    ]
+    rows += [("regret", 0.02, 0.03), ("rank", 4.0, 5.0)]
+    outcomes = pd.DataFrame(rows, columns=["statement", "stated", "happened"]).assign(rule="Recommended")
+    other = outcomes.assign(rule="LMS", happened=0.0)
+    table = calibration_table(pd.concat([outcomes, other]), ["Recommended"])
+    assert table.groups == [
+        [["better than En-Dev's pick", "50 to 60 %", "20", "55%", "60%"],
+         ["better than En-Dev's pick", "90 to 100 %", "20", "95%", "100%"]],
+        [["points below the best candidate", "any", "1", "2.00", "3.00"], ["rank", "any", "1", "4.00", "5.00"]],
+    ]  # fmt: skip
+    assert calibration_table(outcomes[:0], ["Recommended"]).groups == [[]]
