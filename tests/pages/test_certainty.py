@@ -31,10 +31,10 @@ WORTH = pd.DataFrame(
 def test_each_target_is_told_what_to_use_and_why_and_whose_labels_would_help():
     words = in_words(PICKS, WORTH, candidates=96)
     assert words["fr"] == (
-        "Use r (Recommended): it is better than En-Dev's pick with 81%, than that of the pivots' scores alone with 64%, "
-        "than an average candidate with 93%, and expected to be 5.0 points above an average candidate, 1.2 below the "
-        f"best one, and number 3 of 96. Safer is p ({FOUNDATION}), which rests on less. Labels of fr itself would lower "
-        "the expected regret to 0.4 points. Of other languages' labels those of it help most (to 0.9)."
+        "Use r (Recommended): it is better than En-Dev's pick with 81%, than that of the pivots' scores alone with "
+        "64%, than an average candidate with 93%, and expected to be 5.0 points above an average candidate, 1.2 below "
+        f"the best one, and number 3 of 96. Safer is p ({FOUNDATION}), which rests on less. Labels of fr itself would "
+        "lower the expected regret to 0.4 points. Of other languages' labels those of it help most (to 0.9)."
     )
 
 
@@ -65,8 +65,8 @@ def test_the_rule_that_is_followed_is_said_and_how_often_nothing_can_be_told():
 
 def test_the_language_that_lowers_the_mean_regret_most_is_next():
     assert next_labels(WORTH) == (
-        "Annotate th next: its dev set as one more pivot is expected to lower the mean regret over the targets from 2.10 "
-        "to 0.90 points; then fr (1.70), it (1.94)."
+        "Annotate th next: its dev set as one more pivot is expected to lower the mean regret over the targets from "
+        "2.10 to 0.90 points; then fr (1.70), it (1.94)."
     )
     useless = WORTH.assign(after=WORTH["before"])
     assert next_labels(useless) == "No other language's labels would lower the mean expected regret of 2.1 points."
