@@ -3,6 +3,7 @@
     lms-ray sweep [CONFIG] [key=value ...]     the main job: every stage in turn; --only stops after the sweep
     lms-ray features|ranking|selection|report [CONFIG] [key=value ...]     one stage again
     lms-ray ablation [CONFIG] [key=value ...]  what the ranker's inputs are worth; needs features
+    lms-ray curves [CONFIG] [key=value ...]    how many candidates, pivots, sentences it takes; needs features
     lms-ray plan [CONFIG] [key=value ...]      what would run, with every check that needs no cluster; writes nothing
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
     lms-ray status PATH [--watch]              progress, cost and how to go on, from an experiment's folder alone
@@ -47,7 +48,10 @@ STAGES = {
 ON_RAY = {"sweep": "sweep", "features": "encode", "ranking": "ranker"}  # and the key that says what a worker takes
 READING = {"sweep", "features"}  # need the data
 UPLOADED = "working_dir_files"  # Ray's folder of what `ray job submit --working-dir` sends
-EXTRA = {"ablation": "what the ranker's inputs are worth, over every draw of the meta split"}
+EXTRA = {
+    "ablation": "what the ranker's inputs are worth, over every draw of the meta split",
+    "curves": "what picks are worth with fewer candidates, pivots and sentences, and by labels of the target",
+}
 LOOKING = {
     "plan": "count the work and make every check of the job that needs no cluster; runs and writes nothing",
     "config": "print the resolved configuration, each key with its documentation",

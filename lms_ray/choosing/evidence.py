@@ -4,7 +4,7 @@ Shape suffixes: C candidates, P pivots, G languages, H feature, V language vecto
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +54,17 @@ class Known:
     """Number of each candidate's setting."""
     observed: Observed
     _made: dict[Any, Evidence] = field(default_factory=dict, compare=False, repr=False)
+
+    def of(self, taken_C: np.ndarray) -> "Known":
+        """The same of some candidates only."""
+        return replace(
+            self,
+            material=self.material.of(taken_C),
+            source_C=self.source_C[taken_C],
+            setting_C=self.setting_C[taken_C],
+            observed=self.observed.of(taken_C),
+            _made={},
+        )
 
     def kinship(self, pivots: Sequence[str]) -> Kinship:
         """How alike languages order the candidates, as these pivots' labels tell."""

@@ -30,8 +30,13 @@ from lms_ray.store import encodings, pool, redrawn
 from lms_ray.store.files import Store
 
 
-def gather(experiment: Experiment, store: Store) -> Material:
+def gather(experiment: Experiment, store: Store, first: int | None = None) -> Material:
     """Read features of all languages, and statistics of the pivots' held-out sets only.
+
+    Args:
+        experiment: says of what.
+        store: its folder.
+        first: features are over so many first examples of each text only, of `encode.beginnings`.
 
     Raises:
         MissingError: an earlier stage has not done its part.
@@ -45,7 +50,7 @@ def gather(experiment: Experiment, store: Store) -> Material:
     except ValueError as error:
         raise RankingError(f"candidates: {error}") from None
     described_by = roles.describing(experiment, task.example)
-    feature_CNH = encodings.features(store, candidates, [*described_by.values(), roles.source(experiment)])
+    feature_CNH = encodings.features(store, candidates, [*described_by.values(), roles.source(experiment)], first)
     for candidate, feature_GH in zip(candidates, feature_CNH, strict=True):
         if not np.isfinite(feature_GH).all():
             raise RankingError(f"{candidate}: its features are not finite; leave its setting out of the sweep")
@@ -75,15 +80,23 @@ def gather(experiment: Experiment, store: Store) -> Material:
     )
 
 
-def know(experiment: Experiment, store: Store, material: Material) -> Known:
-    """Read what rules may look at beside the material: signals, scores on the source, label shares of the pivots."""
+def know(experiment: Experiment, store: Store, material: Material, first: int | None = None) -> Known:
+    """Read what rules may look at beside the material: signals, scores on the source, label shares of the pivots.
+
+    Args:
+        experiment: says of what.
+        store: its folder.
+        material: of the same.
+        first: signals are of so many first examples of each text only, of `encode.beginnings`.
+    """
     task = tasks.get(experiment.task)
     candidates, source = list(material.candidates), roles.source(experiment)
     source_CS = encodings.sums(store, candidates, [source], task.statistics)[:, 0]
     _require_scores(task.score(source_CS), source, candidates)
     described_by = roles.signalling(experiment, task.example)
-    seen = encodings.signals(store, candidates, [*described_by.values(), source])
-    labels = encodings.predictions(store, candidates, list(described_by.values()))
+    seen = encodings.signals(store, candidates, list(described_by.values()), first) if described_by else {}
+    of_source = encodings.signals(store, candidates, [source])
+    labels = encodings.predictions(store, candidates, list(described_by.values()), first)
     gold = encodings.corpora(store, roles.held_out(experiment))
     table = pool.read(store).set_index("id").loc[candidates, ["learning_rate", "epochs", "batch_size"]]
     # A checkpoint that was brought has no setting, and stands for one of its own.
@@ -94,10 +107,10 @@ def know(experiment: Experiment, store: Store, material: Material) -> Known:
         setting_C=np.unique(np.asarray(setting_C), return_inverse=True)[1],
         observed=Observed(
             languages=tuple(described_by),
-            seen={name: of_all[:, :-1] for name, of_all in seen.items()},
+            seen=seen,
             label_CU={language: labels[corpus] for language, corpus in described_by.items()},
             gold_share={row.name.partition("-")[0]: np.asarray(row.gold_share) for row in gold.values()},
-            source_confidences_CN=seen["confidences"][:, -1] if seen else np.empty((len(candidates), 0)),
+            source_confidences_CN=of_source["confidences"][:, 0] if of_source else np.empty((len(candidates), 0)),
             source_right_C=task.accuracy(source_CS),
         ),
     )

@@ -8,7 +8,7 @@ vector, T tasks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -81,6 +81,17 @@ class Material:
             self.languages,
             self.pivots,
             [(other.task, other.languages) for other in self.auxiliary],
+        )
+
+    def of(self, taken_C: np.ndarray) -> "Material":
+        """The same of some candidates only."""
+        return replace(
+            self,
+            candidates=tuple(self.candidates[place] for place in taken_C),
+            part_C=self.part_C[taken_C],
+            feature_CGH=self.feature_CGH[taken_C],
+            pivot_score_CP=self.pivot_score_CP[taken_C],
+            source_CH=None if self.source_CH is None else self.source_CH[taken_C],
         )
 
     def lesson(self, pivots: tuple[str, ...], part: str) -> Lesson:

@@ -7,7 +7,7 @@ Shape suffixes: C candidates, G languages, K labels, N bins of confidence, U uni
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 
@@ -41,6 +41,16 @@ class Observed:
     """Units of the source's dev set by confidence, as shares."""
     source_right_C: np.ndarray
     """Share of them that are right."""
+
+    def of(self, taken_C: np.ndarray) -> "Observed":
+        """The same of some candidates only."""
+        return replace(
+            self,
+            seen={name: of_all[taken_C] for name, of_all in self.seen.items()},
+            label_CU={language: label_CU[taken_C] for language, label_CU in self.label_CU.items()},
+            source_confidences_CN=self.source_confidences_CN[taken_C],
+            source_right_C=self.source_right_C[taken_C],
+        )
 
     def signals(self, language: str, pivots: Sequence[str], pivot_z_C: np.ndarray) -> dict[str, np.ndarray]:
         """The signals of every candidate in a language, shape (C,) each; those that its text cannot give are left out.
