@@ -47,9 +47,9 @@ def run(job: Job) -> None:
         made = _by_labels if point.curve == "labels" else _by_rules
         curves.write(store, origin, point.name, made(point, experiment, store, judged))
         progress.show(done)
-    rows = curves.read(store, origin, [point.name for point in wanted])
+    rows = curves.read(store, origin)
     show("\n".join(["", curves_table(rows).to_text(), "", labels_needed(rows), ""]))
-    say("curves", store.where(curves.unit(origin, "")))
+    say("curves", store.where(curves.unit(origin)))
 
 
 def _points(experiment: Experiment, store: Store, candidates: int) -> list[Point]:

@@ -54,7 +54,7 @@ def run(job: Job) -> None:
     worth = worths(picks.read_splits(store), pool_size, taught)
     deltas = pd.DataFrame({of_selector.selector: of_selector.delta_D for of_selector in worth})
     for_use, worth_of_labels = deployment.read(store, ranked), deployment.read_worth(store)
-    recommended = _of_most_targets(redrawn.read_recommended(store, ranked), experiment)
+    recommended = of_most_targets(redrawn.read_recommended(store, ranked), experiment)
     use = certainty.in_words(for_use, worth_of_labels, split_sizes.total())
     found = Findings(
         advice=advice(worth, recommended, pool_size, taught),
@@ -84,7 +84,7 @@ def run(job: Job) -> None:
     say("report", store.where("report/report.html"))
 
 
-def _of_most_targets(recommended: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+def of_most_targets(recommended: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """The rows of the set of pivots that most targets have."""
     sets = Counter(",".join(experiment.pivots_for(target)) for target in experiment.targets)
     return recommended[recommended["pivots"] == sets.most_common(1)[0][0]]

@@ -1,12 +1,13 @@
 """`curves/<hash>/`: what picks are worth with less of everything, a folder for each point of a curve."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from lms_ray.settings.errors import MissingError
 from lms_ray.settings.hashing import content_hash
 from lms_ray.store.files import Store
 
@@ -28,9 +29,9 @@ class Pick:
     """The best score of all candidates of the experiment minus this one."""
 
 
-def unit(origin: Mapping[str, Any], point: str) -> str:
-    """Folder of a point of the curves that are made from these settings and input (`lineage.origin`)."""
-    return f"curves/{content_hash(origin)[:12]}/{point}"
+def unit(origin: Mapping[str, Any], point: str = "") -> str:
+    """Folder of the curves that are made from these settings and input (`lineage.origin`), or of one point."""
+    return f"curves/{content_hash(origin)[:12]}/{point}".rstrip("/")
 
 
 def write(store: Store, origin: Mapping[str, Any], point: str, rows: Iterable[Pick]) -> None:
@@ -40,6 +41,13 @@ def write(store: Store, origin: Mapping[str, Any], point: str, rows: Iterable[Pi
     store.commit(place, {}, {TABLE: store.write_table(f"{place}/{TABLE}", table)})
 
 
-def read(store: Store, origin: Mapping[str, Any], points: Sequence[str]) -> pd.DataFrame:
-    """All points: the columns of `Pick`."""
-    return pd.concat([store.read_unit_table(unit(origin, point), TABLE).to_pandas() for point in points])
+def read(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
+    """All points that are made: the columns of `Pick`.
+
+    Raises:
+        MissingError: there are none.
+    """
+    made = [name for name in store.names(unit(origin)) if store.done(unit(origin, name))]
+    if not made:
+        raise MissingError(f"{store.where(unit(origin))}: not there yet; run `python -m lms_ray.curves` first")
+    return pd.concat([store.read_unit_table(unit(origin, name), TABLE).to_pandas() for name in sorted(made)])
