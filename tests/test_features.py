@@ -78,7 +78,7 @@ def test_a_corpus_is_the_sum_of_its_shards_and_of_its_first_sentences_the_labels
         alone = features._whole([passed(examples[:count])], task, settings)
         np.testing.assert_allclose(found.feature_H, alone.feature_H, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(found.signals["confidence"], alone.signals["confidence"], rtol=1e-5)
-        assert (found.examples, found.units) == (count, sum(len(example.words) for example in examples[:count]))
+        assert (found.examples, found.labels) == (count, sum(len(example.words) for example in examples[:count]))
 
 
 def test_little_text_is_tokenised_without_another_process(

@@ -5,7 +5,7 @@
     encodings/<id>/sums.parquet          sums of the example statistics of each corpus, from which scores come
     encodings/<id>/signals.parquet       what is to be seen on each corpus without labels: confidence, label shares, ...
     encodings/<id>/predictions.parquet   the label that each unit of a corpus's first examples is given
-    encodings/<id>/beginnings.parquet    features and signals of the first examples of each corpus, and how many units
+    encodings/<id>/beginnings.parquet    features and signals of the first examples of each corpus, and how many labels
     encodings/<id>/statistics.parquet    example statistics themselves, which are many: read them for a few candidates
 
 Shape suffixes: C candidates, G corpora, H hidden, E examples, S statistics, U units (what gets a label).
@@ -29,7 +29,7 @@ VERSION = 5
 """Of the tables: what was written by an older one is encoded again."""
 TABLES = ("features", "sums", "signals", "predictions", "beginnings", "statistics")
 BEGINNINGS = pa.schema(
-    [("corpus", pa.string()), ("examples", pa.int64()), ("units", pa.int64()), ("feature", pa.list_(pa.float64()))]
+    [("corpus", pa.string()), ("examples", pa.int64()), ("labels", pa.int64()), ("feature", pa.list_(pa.float64()))]
 )  # and signals
 PREDICTIONS = pa.schema([("corpus", pa.string()), ("labels", pa.list_(pa.int32()))])
 
@@ -43,8 +43,8 @@ class Beginning:
     """As of the whole corpus."""
     signals: Mapping[str, Any]
     """As of the whole corpus."""
-    units: int
-    """How many units of the corpus's labels they have, of those that were kept."""
+    labels: int
+    """How many of the corpus's labels that were kept are theirs."""
 
 
 @dataclass(frozen=True)
@@ -289,10 +289,10 @@ def predictions(
     for candidate in candidates if corpora else ():
         wanted = [("corpus", "in", list(corpora))]
         table = store.read_unit_table(unit(candidate), "predictions.parquet", filters=wanted)
-        units = _units(store, candidate, first)
+        labels_of = _labels_of(store, candidate, first)
         labels = table["labels"].combine_chunks()
         for name, row in zip(corpora, _rows_of(table, candidate, corpora), strict=True):
-            result[name].append(labels[row].values.to_numpy()[: units.get(name)])
+            result[name].append(labels[row].values.to_numpy()[: labels_of.get(name)])
     return {name: np.stack(of_corpus) for name, of_corpus in result.items()}
 
 
@@ -326,11 +326,11 @@ def _read(store: Store, candidate: str, name: str, corpora: Sequence[str], first
     return _together([begun, rest]).select(whole.column_names)
 
 
-def _units(store: Store, candidate: str, first: int | None) -> dict[str, int]:
+def _labels_of(store: Store, candidate: str, first: int | None) -> dict[str, int]:
     if first is None:
         return {}
     begun = _beginnings(store, candidate, first)
-    return dict(zip(begun["corpus"].to_pylist(), begun["units"].to_pylist(), strict=True))
+    return dict(zip(begun["corpus"].to_pylist(), begun["labels"].to_pylist(), strict=True))
 
 
 def _beginnings(store: Store, candidate: str, first: int) -> pa.Table:
@@ -339,7 +339,7 @@ def _beginnings(store: Store, candidate: str, first: int) -> pa.Table:
 
 def _beginning_rows(corpus: str, encoding: Encoding) -> pa.Table:
     rows = [
-        {"corpus": corpus, "examples": one.examples, "units": one.units, "feature": one.feature_H, **one.signals}
+        {"corpus": corpus, "examples": one.examples, "labels": one.labels, "feature": one.feature_H, **one.signals}
         for one in encoding.beginnings
     ]
     return pa.Table.from_pylist(rows) if rows else BEGINNINGS.empty_table()

@@ -65,7 +65,7 @@ def test_signals_and_predictions_come_back_and_text_without_units_has_none(store
 
 def test_the_beginning_of_a_corpus_is_read_where_it_has_more_examples(store: Store, written: Write):
     labels = np.asarray([2, 0, 1], np.int32)
-    begun = Beginning(2, np.arange(H, dtype=float), {"confidence": 0.25, "label_share": [1.0, 0.0]}, units=1)
+    begun = Beginning(2, np.arange(H, dtype=float), {"confidence": 0.25, "label_share": [1.0, 0.0], "units": 9.0}, labels=1)
     for name in ("one", "two"):
         whole = encoded(5, seed=0)
         signals = {"confidence": 0.5, "label_share": [0.5, 0.5]}
@@ -73,11 +73,11 @@ def test_the_beginning_of_a_corpus_is_read_where_it_has_more_examples(store: Sto
         long = Encoding(whole.feature_H, whole.statistics_ES, signals, labels, [begun])
         written(name, {"nl-dev": short, "de-dev": long})
     names, corpora = ["two", "one"], ["nl-dev", "de-dev"]
-    for first, feature_H, confidence, units in ((2, begun.feature_H, 0.25, 1), (None, whole.feature_H, 0.5, 3)):
+    for first, feature_H, confidence, count in ((2, begun.feature_H, 0.25, 1), (None, whole.feature_H, 0.5, 3)):
         assert np.array_equal(encodings.features(store, names, corpora, first)[0], [np.ones(H), feature_H])
         assert encodings.signals(store, names, corpora, first)["confidence"].tolist() == [[0.75, confidence]] * 2
         found = encodings.predictions(store, names, corpora, first)
-        assert found["de-dev"].tolist() == [labels[:units].tolist()] * 2
+        assert found["de-dev"].tolist() == [labels[:count].tolist()] * 2
         assert found["nl-dev"].tolist() == [labels[:2].tolist()] * 2
 
 
