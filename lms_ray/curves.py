@@ -40,7 +40,7 @@ def run(job: Job) -> None:
     encodings.require(store, candidates, corpora)
     origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
     wanted = _points(experiment, store, len(candidates))
-    missing = [point for point in wanted if not store.done(curves.unit(origin, point.name))]
+    missing = [point for point in wanted if store.done(curves.unit(origin, point.name)) is None]
     judged = oracles(experiment, store, candidates)
     progress = Progress("curves", "points", len(wanted), done=len(wanted) - len(missing))
     for done, point in enumerate(missing, 1 + len(wanted) - len(missing)):

@@ -47,7 +47,7 @@ def read(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
     Raises:
         MissingError: there are none.
     """
-    made = [name for name in store.names(unit(origin)) if store.done(unit(origin, name))]
+    made = [name for name in store.names(unit(origin)) if store.done(unit(origin, name)) is not None]
     if not made:
         raise MissingError(f"{store.where(unit(origin))}: not there yet; run `python -m lms_ray.curves` first")
     return pd.concat([store.read_unit_table(unit(origin, name), TABLE).to_pandas() for name in sorted(made)])

@@ -65,7 +65,8 @@ def test_signals_and_predictions_come_back_and_text_without_units_has_none(store
 
 def test_the_beginning_of_a_corpus_is_read_where_it_has_more_examples(store: Store, written: Write):
     labels = np.asarray([2, 0, 1], np.int32)
-    begun = Beginning(2, np.arange(H, dtype=float), {"confidence": 0.25, "label_share": [1.0, 0.0], "units": 9.0}, labels=1)
+    seen = {"confidence": 0.25, "label_share": [1.0, 0.0], "units": 9.0}
+    begun = Beginning(2, np.arange(H, dtype=float), seen, labels=1)
     for name in ("one", "two"):
         whole = encoded(5, seed=0)
         signals = {"confidence": 0.5, "label_share": [0.5, 0.5]}
