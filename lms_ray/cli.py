@@ -4,6 +4,7 @@
     lms-ray features|ranking|selection|report [CONFIG] [key=value ...]     one stage again
     lms-ray ablation [CONFIG] [key=value ...]  what the ranker's inputs are worth; needs features
     lms-ray curves [CONFIG] [key=value ...]    how many candidates, pivots, sentences it takes; needs features
+    lms-ray soups [CONFIG] [key=value ...]     what averages of weights are worth; needs ranking, and a shared head
     lms-ray plan [CONFIG] [key=value ...]      what would run, with every check that needs no cluster; writes nothing
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
     lms-ray status PATH [--watch]              progress, cost and how to go on, from an experiment's folder alone
@@ -45,12 +46,18 @@ STAGES = {
     "selection": "pick a candidate for every target",
     "report": "print the table and write the page",
 }
-ON_RAY = {"sweep": "sweep", "features": "encode", "ranking": "ranker"}  # and the key that says what a worker takes
-READING = {"sweep", "features"}  # need the data
+ON_RAY = {
+    "sweep": "sweep",
+    "features": "encode",
+    "ranking": "ranker",
+    "soups": "encode",
+}  # and the key that says what a worker takes
+READING = {"sweep", "features", "soups"}  # need the data
 UPLOADED = "working_dir_files"  # Ray's folder of what `ray job submit --working-dir` sends
 EXTRA = {
     "ablation": "what the ranker's inputs are worth, over every draw of the meta split",
     "curves": "what picks are worth with fewer candidates, pivots and sentences, and by labels of the target",
+    "soups": "what averages of candidates' weights are worth, beside single picks",
 }
 LOOKING = {
     "plan": "count the work and make every check of the job that needs no cluster; runs and writes nothing",
@@ -134,6 +141,10 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
 
     store = Store(experiment.folder)
     _refuse_uploaded(store)
+    if "soups" in stages:
+        from lms_ray.choosing.soups import require_shared_head
+
+        require_shared_head(experiment)  # before a folder is made, or Ray is started
     with hold(store), noting(ShownNotes()), ExitStack() as stack:
         if experiment != experiment.without_credentials():
             log.warning(

@@ -6,8 +6,9 @@ Reads the picks, the draws, the pool's test scores and the rankers' validation; 
 report/report.md, report/report.html, report/draws.svg and report/pool.svg. The same picks give the same bytes.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -22,10 +23,15 @@ from lms_ray.pages.draws import advice, deployment_table, worth_table, worths
 from lms_ray.pages.figures import draws_figure, pool_figure
 from lms_ray.pages.page import Findings, to_html, to_markdown
 from lms_ray.pages.progress import say
-from lms_ray.pages.tables import captions, detail_table, ranker_table, score_table
+from lms_ray.pages.soups import soup_table
+from lms_ray.pages.tables import Table, captions, detail_table, ranker_table, score_table
 from lms_ray.pages.terminal import show
+from lms_ray.settings.errors import MissingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import deployment, lineage, picks, pool, rankings, redrawn
+from lms_ray.store import deployment, lineage, picks, pool, rankings, redrawn, soups
+from lms_ray.store.files import Store
+
+log = logging.getLogger(__name__)
 
 
 def run(job: Job) -> None:
@@ -40,8 +46,8 @@ def run(job: Job) -> None:
     def origin(keys: Sequence[str], corpora: Sequence[str]) -> dict[str, Any]:
         return lineage.origin(experiment, keys, store, pool.candidates(store), corpora)
 
-    wanted = origin(lineage.SELECTION, roles.picked_from(experiment, task.example))
-    lineage.require_same("picks", picks.origin(store), wanted, "selection")
+    picked_from = roles.picked_from(experiment, task.example)
+    lineage.require_same("picks", picks.origin(store), origin(lineage.SELECTION, picked_from), "selection")
     ranked = origin(lineage.RANKING, roles.ranked_from(experiment, task.example))
     rankings.require(store, ranked)
     redrawn.require(store, ranked)
@@ -69,6 +75,7 @@ def run(job: Job) -> None:
         scores=score_table(made, picks.read_baselines(store)),
         details=detail_table(made),
         figure=pool_figure(pool_scores, made, task.metric),
+        soups=_soups(store, origin(lineage.SOUPS, picked_from)),
     )
     wrapped = [fill(paragraph, 110, break_on_hyphens=False) for paragraph in (*found.caption, found.advice)]
     show("\n".join(["", found.scores.to_text(), "", *wrapped[:-1], "", found.worth.to_text(), "", wrapped[-1], ""]))
@@ -82,6 +89,17 @@ def run(job: Job) -> None:
     store.write_bytes("report/report.md", to_markdown(experiment, found).encode())
     store.write_bytes("report/report.html", html.encode())
     say("report", store.where("report/report.html"))
+
+
+def _soups(store: Store, origin: Mapping[str, Any]) -> Table | None:
+    """What averages of weights are worth, where that was asked for; what was made otherwise is left out, and said."""
+    if not store.exists(soups.PATH):
+        return None
+    try:
+        return soup_table(soups.read(store, origin))
+    except MissingError as error:
+        log.warning("no soups in the report: %s", error)
+        return None
 
 
 def of_most_targets(recommended: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:

@@ -62,8 +62,8 @@ def failed(store: Store, candidate: str, reason: str) -> None:
     store.write_bytes(f"{pool.unit(candidate)}/{pool.ERROR}", traceback.encode())
 
 
-def encoded(store: Store, candidate: str, uses: list[Use], **record: Any) -> None:
-    unit = f"encodings/{candidate}"
+def encoded(store: Store, candidate: str, uses: list[Use], folder: str = "encodings", **record: Any) -> None:
+    unit = f"{folder}/{candidate}"
     files = {"sums.parquet": store.write_bytes(f"{unit}/sums.parquet", b"12")}
     store.commit(unit, {"corpora": {}, **record, "uses": [use.model_dump() for use in uses]}, files)
 

@@ -19,10 +19,12 @@ from lms_ray.settings.errors import MissingError
 from lms_ray.store import deployment, encodings, lineage, rankings, redrawn
 from lms_ray.store import picks as pick_tables
 from lms_ray.store import pool as tables
+from lms_ray.store import soups as soup_tables
 from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
 from lms_ray.store.picks import SELECTORS, Pick
 from made_picks import experiment, splits_of, with_means
+from made_soups import ROWS, SETTINGS
 
 NAMES = ("report.md", "report.html", "pool.svg", "draws.svg")
 
@@ -111,6 +113,26 @@ def job_of(
 
 def contents(store: Store) -> dict[str, bytes]:
     return {name: store.read_bytes(f"report/{name}") for name in NAMES}
+
+
+def test_soups_are_shown_where_they_were_made_from_the_same_input_and_otherwise_it_is_said(tmp_path, caplog):
+    pool = pool_of(("fa", "tr"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    experiment, store = job.experiment, job.store
+    report.run(job)
+    assert "Soups" not in store.read_bytes("report/report.md").decode()
+    names = roles.picked_from(experiment, TaggedSentence)
+    origin = lineage.origin(experiment, lineage.SOUPS, store, tables.candidates(store), names)
+    soup_tables.write(store, [*ROWS, *SETTINGS], origin)
+    report.run(job)
+    markdown, html = (store.read_bytes(f"report/report.{kind}").decode() for kind in ("md", "html"))
+    assert "## Soups" in markdown and "| Seeds of the setting that the pivots choose | 3 " in markdown
+    assert "<h2>Soups</h2>" in html and '<th scope="row">En-Dev, top 3</th>' in html
+    soup_tables.write(store, ROWS, origin | {"input": "other candidates"})
+    with caplog.at_level("WARNING"):
+        report.run(job)
+    assert "no soups in the report: the soups were made otherwise: the candidates" in caplog.text
+    assert "Soups" not in store.read_bytes("report/report.md").decode()
 
 
 def test_without_language_vectors_there_is_no_pivot_dev(tmp_path):

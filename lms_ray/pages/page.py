@@ -41,6 +41,8 @@ class Findings:
     """Every pick of that draw."""
     figure: str
     """The pool and the picks, an SVG document."""
+    soups: Table | None = None
+    """What averages of weights are worth; None where none were made."""
 
 
 def to_html(
@@ -83,6 +85,7 @@ def to_markdown(experiment: Experiment, found: Findings) -> str:
     blocks += ["## What to use", escape(found.followed), use, "## What to annotate next", escape(found.next_labels)]
     blocks += ["## Did it come true?", found.calibration.to_markdown()]
     blocks += ["## Picks for use", found.deployment.to_markdown()]
+    blocks += ["## Soups", found.soups.to_markdown()] if found.soups else []
     blocks += ["## One draw", found.scores.to_markdown(), *(escape(paragraph) for paragraph in found.caption)]
     blocks += ["## Every pick", found.details.to_markdown()]
     return "\n\n".join(blocks) + "\n"

@@ -134,3 +134,12 @@ class Selection(Model):
     """Resamples of the paired bootstrap against En-Dev."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Level of its interval."""
+
+
+class Soups(Model):
+    """Averages of candidates' weights, rivals of a single pick (`lms-ray soups`)."""
+
+    top: Several[PositiveInt] = (3, 5, 10)
+    """How many of a rule's best candidates are averaged, each number anew."""
+
+    _lists = field_validator("top")(each_once)

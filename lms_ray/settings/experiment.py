@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from lms_ray.settings import languages
 from lms_ray.settings.base import LocalPath, Model, PathOrUri, Public, Several, each_once
 from lms_ray.settings.candidates import Sweep, grid
-from lms_ray.settings.choosing import MetaSplit, Ranker, Selection
+from lms_ray.settings.choosing import MetaSplit, Ranker, Selection, Soups
 from lms_ray.settings.data import EVERY, Data
 from lms_ray.settings.models import Encode, FineTune
 from lms_ray.settings.resources import Cluster
@@ -64,6 +64,8 @@ class Experiment(Model):
     """The pairwise ranker."""
     selection: Selection = Selection()
     """How picks are scored."""
+    soups: Soups = Soups()
+    """Which candidates are averaged."""
     cluster: Cluster = Cluster()
     """Which Ray to run on."""
 

@@ -26,7 +26,7 @@ class FineTune(Model):
     """Gradients are clipped to this norm. Not in the paper; 1.0 is common."""
     shared_head: bool = False
     """Whether the random weights of the head are the same in every candidate, so that the weights of several can be
-    averaged (soups; Schmidt et al., 2023). In the paper every candidate has its own."""
+    averaged (`lms-ray soups`; Schmidt et al., 2023). In the paper every candidate has its own."""
     max_length: Annotated[int, Field(ge=8)] = 128
     """Sub-words in one window, special tokens included; longer text continues in another window. Not in the paper."""
     stride: Annotated[int, Field(ge=0)] | None = None

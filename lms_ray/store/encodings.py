@@ -25,6 +25,7 @@ from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 
 CORPORA = "corpora.parquet"
+FOLDER = "encodings"
 VERSION = 5
 """Of the tables: what was written by an older one is encoded again."""
 TABLES = ("features", "sums", "signals", "predictions", "beginnings", "statistics")
@@ -79,9 +80,9 @@ class CorpusRow:
     """Share of each label among the right ones, of sets of the source and the pivots."""
 
 
-def unit(candidate: str) -> str:
-    """Folder of a candidate's encodings."""
-    return f"encodings/{candidate}"
+def unit(candidate: str, folder: str = FOLDER) -> str:
+    """Folder of a candidate's encodings, or in another folder of what is encoded in the same way."""
+    return f"{folder}/{candidate}"
 
 
 def write_corpora(store: Store, rows: Iterable[CorpusRow], origin: Mapping[str, Any]) -> None:
@@ -144,6 +145,7 @@ def write(
     statistics: Sequence[str],
     digests: Mapping[str, str],
     uses: Sequence[Use],
+    folder: str = FOLDER,
 ) -> None:
     """Add corpora to a candidate's encodings and commit them.
 
@@ -154,13 +156,14 @@ def write(
         statistics: names of the statistics.
         digests: what each wanted corpus must have been encoded from; kept ones have the same digest as before.
         uses: of machines, for the new ones.
+        folder: in which all encodings of this kind are.
     """
-    record = store.done(unit(candidate)) or {"corpora": {}}
+    record = store.done(unit(candidate, folder)) or {"corpora": {}}
     kept = [name for name, digest in record["corpora"].items() if digests.get(name) == digest and name not in fresh]
     parts: dict[str, list[pa.Table]] = {table: [] for table in TABLES}
     for table, of_table in parts.items():
         if kept:
-            old = store.read_unit_table(unit(candidate), f"{table}.parquet")
+            old = store.read_unit_table(unit(candidate, folder), f"{table}.parquet")
             of_table.append(old.filter(pc.is_in(old["corpus"], pa.array(kept))))
     for name, encoding in fresh.items():
         parts["features"].append(pa.table({"corpus": [name], "feature": [encoding.feature_H]}))
@@ -169,19 +172,19 @@ def write(
         parts["beginnings"].append(_beginning_rows(name, encoding))
         parts["predictions"].append(pa.table({"corpus": [name], "labels": [encoding.label_U]}, PREDICTIONS))
         parts["statistics"].append(_statistics_rows(name, statistics, encoding.statistics_ES))
-    store.delete(f"{unit(candidate)}/DONE.json")  # between the tables below the folder is not whole
+    store.delete(f"{unit(candidate, folder)}/DONE.json")  # between the tables below the folder is not whole
     files = {
-        f"{table}.parquet": store.write_table(f"{unit(candidate)}/{table}.parquet", _together(of_table))
+        f"{table}.parquet": store.write_table(f"{unit(candidate, folder)}/{table}.parquet", _together(of_table))
         for table, of_table in parts.items()
     }
     corpora = {name: digests[name] for name in [*kept, *fresh]}
     took = [*record.get("uses", ()), *(use.model_dump() for use in attempts.by_machine(uses))]
-    store.commit(unit(candidate), {"corpora": corpora, "uses": took}, files)
+    store.commit(unit(candidate, folder), {"corpora": corpora, "uses": took}, files)
 
 
-def missing(store: Store, candidate: str, digests: Mapping[str, str]) -> list[str]:
+def missing(store: Store, candidate: str, digests: Mapping[str, str], folder: str = FOLDER) -> list[str]:
     """The wanted corpora that a candidate has not encoded, or from other content."""
-    record = store.done(unit(candidate))
+    record = store.done(unit(candidate, folder))
     have = record["corpora"] if record else {}
     return [name for name, digest in digests.items() if have.get(name) != digest]
 
@@ -226,7 +229,9 @@ def features(store: Store, candidates: Sequence[str], corpora: Sequence[str], fi
     return np.stack(result)
 
 
-def sums(store: Store, candidates: Sequence[str], corpora: Sequence[str], statistics: Sequence[str]) -> np.ndarray:
+def sums(
+    store: Store, candidates: Sequence[str], corpora: Sequence[str], statistics: Sequence[str], folder: str = FOLDER
+) -> np.ndarray:
     """Sums of the example statistics over the named corpora, and of no others, shape (C, G, S), float64.
 
     Raises:
@@ -234,7 +239,9 @@ def sums(store: Store, candidates: Sequence[str], corpora: Sequence[str], statis
     """
     result = []
     for candidate in candidates:
-        table = store.read_unit_table(unit(candidate), "sums.parquet", filters=[("corpus", "in", list(corpora))])
+        table = store.read_unit_table(
+            unit(candidate, folder), "sums.parquet", filters=[("corpus", "in", list(corpora))]
+        )
         sum_NS = np.stack([table[name].to_numpy() for name in statistics], axis=1)
         result.append(sum_NS[_rows_of(table, candidate, corpora)])
     return np.stack(result)

@@ -10,6 +10,7 @@
     encodings/<id>/      tables of every corpus, see `encodings.py`, + DONE.json
     rankers/             validation.parquet, scores.parquet + DONE.json; in <hash>/<grid point>/ what each worker wrote
     picks.parquet  report/
+    soups/<id>/          what an average of candidates encodes, as in encodings/ + DONE.json; soups.parquet
 
 A unit of work is a folder. It is done when its DONE.json exists, which is written last and atomically, and names
 every file of the unit with its size and sha256; that is the only truth, so any process may die at any moment:

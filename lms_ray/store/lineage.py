@@ -21,6 +21,8 @@ RANKING = (*CANDIDATES, *ENCODING, "pivots", "targets", "meta_split", "ranker")
 """Settings that decide the rankings."""
 SELECTION = (*RANKING, "selection")
 """Settings that decide the picks."""
+SOUPS = (*RANKING, "soups")
+"""Settings that decide which candidates are averaged."""
 PLACES = ("resources", "batch_tokens", "max_failures", "save_every", "keep_weights", "root", "text", "path")
 """Keys that say where and how something runs or lies, or how long it is kept, whatever they are in."""
 RANKERS = "rankers"

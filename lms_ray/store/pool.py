@@ -98,20 +98,23 @@ def without_weights(store: Store, candidates: Iterable[str]) -> list[str]:
     ]
 
 
-def require_weights(store: Store, candidates: Iterable[str], reason: str) -> None:
+def require_weights(
+    store: Store, candidates: Iterable[str], reason: str, instead: str = "go back to what was read before, or "
+) -> None:
     """Refuse to go on where candidates would have to be loaded whose weights were not kept.
 
     Args:
         store: the experiment's folder.
         candidates: those to load.
         reason: why they are needed.
+        instead: what else could be done than to fine-tune them again.
 
     Raises:
         MissingError: names one, and what to do.
     """
     if gone := without_weights(store, candidates):
         raise MissingError(
-            f"{reason}, and the weights of {len(gone)} candidates that would have to read it were not kept "
-            f"(sweep.keep_weights), among them {gone[0]}; go back to what was read before, or delete "
+            f"{reason}, and the weights of {len(gone)} candidates that would have to be loaded were not kept "
+            f"(sweep.keep_weights), among them {gone[0]}; {instead}delete "
             f"{store.where(unit(gone[0]))} and the like and run the sweep, which fine-tunes them again"
         )

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, MissingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import attempts, encodings, identity, lineage, lock, pool, rankings
+from lms_ray.store import attempts, encodings, identity, lineage, lock, pool, rankings, soups
 from lms_ray.store.attempts import Attempt, Use
 from lms_ray.store.files import DONE, Store
 from lms_ray.store.folder import Listed
@@ -131,8 +131,9 @@ def read(store: Store) -> Status:
     begun = {
         candidate.id: candidate for candidate in _each(lambda name: _look(found, name, beat), found.in_(pool.FOLDER))
     }
-    encoded, fitted = (
-        dict(zip(units, _each(found.done, units), strict=True)) for units in (found.units("encodings"), found.points)
+    encoded, fitted, averaged = (
+        dict(zip(units, _each(found.done, units), strict=True))
+        for units in (found.units(encodings.FOLDER), found.points, found.units(soups.FOLDER))
     )
     candidates = [begun.get(name) or Candidate(name, "waiting") for name in _names(found, experiment, table)]
     wanted, ranking = _wanted(experiment, table), found.done(rankings.UNIT)
@@ -157,6 +158,7 @@ def read(store: Store) -> Status:
             "sweep": [use for candidate in begun.values() for use in candidate.uses],
             "features": list(_uses(store, encoded)),
             "ranking": list(_uses(store, fitted)),
+            "soups": list(_uses(store, averaged)),
         },
         drivers=drivers,
     )

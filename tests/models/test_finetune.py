@@ -166,6 +166,19 @@ def test_other_seeds_and_settings_share_neither_head_nor_data_order(start, candi
     assert orders[0] != orders[1]
 
 
+@pytest.mark.parametrize("other", [Candidate(3e-3, 3, 8, 1), Candidate(2e-3, 1, 16, 0)])
+def test_a_shared_head_starts_from_the_same_weights_in_every_candidate_of_an_experiment(start, other: Candidate):
+    one, two, elsewhere = (
+        start(candidate, seed, shared_head=True) for candidate, seed in ((CANDIDATE, 0), (other, 0), (other, 1))
+    )
+    before = {name: tensor.clone() for name, tensor in one.model.state_dict().items()}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in two.model.state_dict().items())
+    assert not torch.equal(elsewhere.model.classifier.weight, before["classifier.weight"]), "another experiment's seed"
+    assert not torch.equal(start(other).model.classifier.weight, before["classifier.weight"]), "heads of their own"
+    one.train_epoch(), two.train_epoch()
+    assert not torch.equal(one.model.classifier.weight, two.model.classifier.weight), "they go their own ways"
+
+
 @pytest.mark.parametrize("schedule", ["linear", "constant"])
 def test_the_learning_rate_rises_then_follows_its_schedule(start, schedule: str):
     tuner = start(schedule=schedule, warmup=0.2)

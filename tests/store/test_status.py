@@ -127,10 +127,17 @@ def test_all_uses_of_machines_are_found(store: Store):
     experiment = made.configured(store)
     first, second, *_ = made.ids(experiment)
     attempt = made.tried(store, first, outcome="done")
-    encoded, ranked = Use(machine=made.SPOT, seconds=7), Use(machine=made.ON_DEMAND, seconds=5)
+    encoded, averaged = (Use(machine=made.SPOT, seconds=seconds) for seconds in (7, 3))
+    ranked = Use(machine=made.ON_DEMAND, seconds=5)
     made.encoded(store, second, [encoded])
+    made.encoded(store, "002-of-both", [averaged], folder="soups")
     made.fitted(store, "hash", "point", [ranked])
-    assert status.read(store).uses == {"sweep": [attempt.use], "features": [encoded], "ranking": [ranked]}
+    assert status.read(store).uses == {
+        "sweep": [attempt.use],
+        "features": [encoded],
+        "ranking": [ranked],
+        "soups": [averaged],
+    }
 
 
 @pytest.mark.parametrize(
