@@ -86,7 +86,7 @@ def _redraw(experiment: Experiment, store: Store, known: Known, origin: dict[str
         row: dict[str, Any] = {"target": target, "followed": rule}
         if target in made.trust:
             told = made.trust[target]
-            row |= {**vars(told), "quantile_PQ": told.quantile_PQ.tolist()}
+            row |= {**vars(told), "quantile_PQ": told.quantile_PQ.tolist(), "level": told.level and vars(told.level)}
         trust.append(row)
     candidates = known.material.candidates
     redrawn.write(store, origin, candidates, made.part_DC, made.overall, made.drawn, recommended, trust)

@@ -79,25 +79,37 @@ def run(job: Job) -> None:
         for target in experiment.targets
         for pick in judge_draw(draw, target, said.of_draw(target, draw), judged[target].of(said.pool(draw)))
     ]
+    baselines = _baselines(experiment, tests)
+    without_model = {
+        target: max(scores)
+        for target in experiment.targets
+        if (scores := [of_target[target] for of_target in baselines.values() if target in of_target])
+    }
     outcomes = [
         outcome
         for draw in range(len(said.part_DC))
         for target in experiment.targets
-        for outcome in _outcomes(experiment, said, draw, target, judged[target].of(said.pool(draw)))
+        for outcome in _outcomes(
+            experiment, said, draw, target, judged[target].of(said.pool(draw)), without_model.get(target)
+        )
     ]
     test_scores = pd.DataFrame({target: in_pool[target].test_C for target in experiment.targets}, index=choosable)
     origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
-    picks.write(store, made, splits, outcomes, test_scores, _baselines(experiment, tests), origin)
+    picks.write(store, made, splits, outcomes, test_scores, baselines, origin)
     keeping.after_selection(experiment, store, made, deployment.kept(store, ranked))
 
 
-def _outcomes(experiment: Experiment, said: Redrawn, draw: int, target: str, judged: Oracles) -> Iterator[Outcome]:
+def _outcomes(
+    experiment: Experiment, said: Redrawn, draw: int, target: str, judged: Oracles, without_model: float | None
+) -> Iterator[Outcome]:
     """What came of the statements about the picks from one draw's pool."""
     scores = said.of_draw(target, draw)
     expected = said.expected(scores, target, seed_for(experiment.seed, "draw", draw, target))
     picked_by = {rule: picked(score_C) for rule, score_C in scores.items()}
     rules = [rule for rule in deployment.FOR_USE if rule in expected]
-    return calibration.outcomes(draw, target, rules, picked_by, expected, "En-Dev", FOUNDATION, judged.test_C)
+    return calibration.outcomes(
+        draw, target, rules, picked_by, expected, "En-Dev", FOUNDATION, judged.test_C, without_model
+    )
 
 
 def _choices(

@@ -21,6 +21,7 @@ def outcomes(
     source: str,
     plain: str,
     test_C: np.ndarray,
+    without_model: float | None,
 ) -> Iterator[Outcome]:
     """What became of each statement about the picks of some rules.
 
@@ -33,6 +34,7 @@ def outcomes(
         source: the rule that goes by the source's scores.
         plain: the rule that goes by the pivots' scores alone.
         test_C: test scores of the pool.
+        without_model: what an answer that needs no model scores there, if the task has one.
     """
     rank_C, mean, highest = ranks(test_C), float(test_C.mean()), float(test_C.max())
     for rule in rules:
@@ -41,6 +43,7 @@ def outcomes(
             "better_than_source": _better(score, float(test_C[picks[source]])),
             "better_than_pivots": _better(score, float(test_C[picks[plain]])),
             "better_than_average": _better(score, mean),
+            **({} if without_model is None else {"better_than_no_model": _better(score, without_model)}),
             "gain": score - mean,
             "regret": highest - score,
             "rank": float(rank_C[picks[rule]]),

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lms_ray.choosing.evidence import z_scores_of_known
+from lms_ray.choosing.level import Level
 
 DRAWS = 1000
 HIGHEST = 0.99  # correlation: two languages are never the same
 QUANTILES = 101
 WIDEST = 3.0  # standard deviations in which a language may differ from the pivots: Student's t knows no bounds
-TELLING = 2 / 3  # chance to beat an average candidate, below which nothing can be told
+TELLING = 2 / 3  # chance to be better than an average candidate, below which nothing can be told
+USEFUL = 0.8  # the same, to be better than an answer that needs no model: who uses one that is not has lost
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Trust:
     """Standard deviation of the same over the pivots, beyond what kinship tells."""
     quantile_PQ: np.ndarray
     """Evenly spaced quantiles of the candidates' scores on each pivot, less their mean."""
+    level: Level | None = None
+    """The mean candidate's score, less that of an answer that needs no model, where the task has one."""
 
     @property
     def correlation(self) -> float:
@@ -87,6 +91,9 @@ class Expected:
     """Probability that it is better than the pick of the pivots' scores alone; None where it is the same."""
     better_than_average: float
     """Probability that it is better than the mean candidate."""
+    better_than_no_model: float | None
+    """Probability that it is better than an answer that needs no model, such as always the commonest class; None where
+    the task has none, or nothing tells."""
     gain: float
     """Expected score above the mean candidate's."""
     regret: float
@@ -97,7 +104,8 @@ class Expected:
     @property
     def is_told(self) -> bool:
         """Whether the evidence says enough to follow it."""
-        return self.better_than_average >= TELLING
+        useful = self.better_than_no_model is None or self.better_than_no_model >= USEFUL
+        return useful and self.better_than_average >= TELLING
 
 
 def expect(
@@ -114,6 +122,7 @@ def expect(
         seed: of the draws.
     """
     place_NC, true_NC = _simulated(score_C, trusted, seed)
+    level_N = trusted.level and trusted.level.draws(DRAWS, np.random.default_rng(seed + 1))
     highest = float(true_NC.max(1).mean())
 
     def better(pick: int, other: int) -> float | None:
@@ -124,6 +133,7 @@ def expect(
             better_than_source=better(pick, picks[source]),
             better_than_pivots=better(pick, picks[plain]),
             better_than_average=float((true_NC[:, pick] > 0).mean()),
+            better_than_no_model=None if level_N is None else float((level_N + true_NC[:, pick] > 0).mean()),
             gain=(gain := float(true_NC[:, pick].mean())),
             regret=highest - gain,
             rank=float(1 + place_NC[:, pick].mean()),

@@ -3,7 +3,7 @@
 Shape suffixes: C candidates, P pivots, G languages, H feature, V language vector.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 
 from lms_ray.choosing.kinship import Kinship, similarity
+from lms_ray.choosing.level import Level, beyond_chance, level
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.signals import Observed
 from lms_ray.settings.languages import cosine
+
+SOURCE = "source"
+"""Stands for the source among languages whose labels are known."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class Known:
     setting_C: np.ndarray
     """Number of each candidate's setting."""
     observed: Observed
+    without_model: Mapping[str, float] = field(default_factory=dict)
+    """What the best answer that needs no model scores on the labelled sets of the pivots and of the `SOURCE`; empty
+    where the task has none."""
+    sampling_error: float = 0.0
+    """Of the mean candidate's score on such a set."""
     _made: dict[Any, Evidence] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, taken_C: np.ndarray) -> "Known":
@@ -65,6 +74,19 @@ class Known:
             observed=self.observed.of(taken_C),
             _made={},
         )
+
+    def level(self, language: str, pivots: Sequence[str]) -> Level | None:
+        """The mean candidate's score in a language, less that of an answer without a model; None if nothing tells."""
+        label_CU, of_source_CU = self.observed.label_CU, self.observed.source_label_CU
+        if not self.without_model or language not in label_CU or of_source_CU is None:
+            return None
+        agreement_G = np.asarray([beyond_chance(of_source_CU), *(self._agreement(pivot) for pivot in pivots)])
+        mean_G = np.asarray([self.source_C.mean(), *self.pivot_scores(pivots).mean(0)])
+        margin_G = mean_G - [self.without_model[name] for name in (SOURCE, *pivots)]
+        return level(agreement_G, margin_G, self.sampling_error, self._agreement(language))
+
+    def _agreement(self, language: str) -> float:
+        return beyond_chance(self.observed.label_CU[language])
 
     def kinship(self, pivots: Sequence[str]) -> Kinship:
         """How alike languages order the candidates, as these pivots' labels tell."""

@@ -6,6 +6,7 @@ Shape suffixes: C candidates, G languages or corpora, H feature, N bins of confi
 """
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from lms_ray import tasks
 from lms_ray.choosing import auxiliary
 from lms_ray.choosing.certainty import Trust
-from lms_ray.choosing.evidence import Known
+from lms_ray.choosing.evidence import SOURCE, Known
 from lms_ray.choosing.grid import targets_by_pivots
+from lms_ray.choosing.level import Level, sampling_error
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.picking import Oracles
 from lms_ray.choosing.redrawn import Redrawn
@@ -97,6 +99,9 @@ def know(experiment: Experiment, store: Store, material: Material, first: int | 
     seen = encodings.signals(store, candidates, list(described_by.values()), first) if described_by else {}
     of_source = encodings.signals(store, candidates, [source])
     labels = encodings.predictions(store, candidates, list(described_by.values()), first)
+    if without_model := _without_model(experiment, store) if described_by else {}:
+        labels |= encodings.predictions(store, candidates, [source])
+    error = _sampling_error(experiment, store, candidates) if without_model else 0.0
     gold = encodings.corpora(store, roles.held_out(experiment))
     table = pool.read(store).set_index("id").loc[candidates, ["learning_rate", "epochs", "batch_size"]]
     # A checkpoint that was brought has no setting, and stands for one of its own.
@@ -112,8 +117,29 @@ def know(experiment: Experiment, store: Store, material: Material, first: int | 
             gold_share={row.name.partition("-")[0]: np.asarray(row.gold_share) for row in gold.values()},
             source_confidences_CN=of_source["confidences"][:, 0] if of_source else np.empty((len(candidates), 0)),
             source_right_C=task.accuracy(source_CS),
+            source_label_CU=labels.get(source),
         ),
+        without_model=without_model,
+        sampling_error=error,
     )
+
+
+def _without_model(experiment: Experiment, store: Store) -> dict[str, float]:
+    """What the best answer that needs no model scores on each labelled set that may be looked at."""
+    names = {SOURCE: roles.source(experiment), **dict(zip(experiment.pivots, roles.held_out(experiment), strict=True))}
+    known, score = encodings.corpora(store, list(names.values())), tasks.get(experiment.task).score
+    found = {
+        name: [float(score(np.asarray(sums))) for sums in known[corpus].baselines.values()]
+        for name, corpus in names.items()
+    }
+    return {name: max(scores) for name, scores in found.items() if scores}
+
+
+def _sampling_error(experiment: Experiment, store: Store, candidates: Sequence[str]) -> float:
+    """Of the mean candidate's score on a pivot's labelled set, on the mean over the pivots."""
+    task, held_out = tasks.get(experiment.task), roles.held_out(experiment)
+    found = encodings.statistics(store, candidates, held_out, task.statistics)
+    return fmean(sampling_error(found[name], task.score, seed_for(experiment.seed, "level", name)) for name in held_out)
 
 
 def reliabilities(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, float]:
@@ -139,7 +165,9 @@ def recall(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -
         *redrawn.read(store, origin, candidates),
         followed={row["target"]: row["followed"] for row in rows},
         trust={
-            row["target"]: Trust(row["location"], row["spread"], np.asarray(row["quantile_PQ"]))
+            row["target"]: Trust(
+                row["location"], row["spread"], np.asarray(row["quantile_PQ"]), row["level"] and Level(**row["level"])
+            )
             for row in rows
             if row["location"] is not None
         },

@@ -9,7 +9,7 @@ Shape suffixes: D draws, C candidates.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -150,7 +150,7 @@ def _trust(
         target: trust(recommended.correlation_P, expected_P, kinship.correlation(target, pivots), right_CP)
         for target in targets
     }
-    return {target: one for target, one in found.items() if one}
+    return {target: replace(one, level=known.level(target, pivots)) for target, one in found.items() if one}
 
 
 def picked(score_C: np.ndarray) -> int:

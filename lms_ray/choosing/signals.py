@@ -41,6 +41,8 @@ class Observed:
     """Units of the source's dev set by confidence, as shares."""
     source_right_C: np.ndarray
     """Share of them that are right."""
+    source_label_CU: np.ndarray | None = None
+    """The label of each unit of the source's dev set, where it is asked for."""
 
     def of(self, taken_C: np.ndarray) -> "Observed":
         """The same of some candidates only."""
@@ -48,6 +50,7 @@ class Observed:
             self,
             seen={name: of_all[taken_C] for name, of_all in self.seen.items()},
             label_CU={language: label_CU[taken_C] for language, label_CU in self.label_CU.items()},
+            source_label_CU=None if self.source_label_CU is None else self.source_label_CU[taken_C],
             source_confidences_CN=self.source_confidences_CN[taken_C],
             source_right_C=self.source_right_C[taken_C],
         )
@@ -131,7 +134,7 @@ def agreement(label_CU: np.ndarray) -> np.ndarray:
     if label_CU.shape[0] < 2 or not label_CU.shape[1]:
         return np.full(len(label_CU), np.nan)
     label_CU = _numbered(label_CU)
-    given_UK = _votes(label_CU, np.ones(len(label_CU)))
+    given_UK = votes(label_CU, np.ones(len(label_CU)))
     same_CU = np.take_along_axis(given_UK.T, label_CU, axis=0) - 1
     return same_CU.mean(1) / (len(label_CU) - 1)
 
@@ -141,7 +144,7 @@ def agreement_with_vote(label_CU: np.ndarray, weight_C: np.ndarray) -> np.ndarra
     if not label_CU.shape[1]:
         return np.full(len(label_CU), np.nan)
     label_CU = _numbered(label_CU)
-    votes_UK = _votes(label_CU, weight_C)
+    votes_UK = votes(label_CU, weight_C)
     own_CU = np.take_along_axis(votes_UK.T, label_CU, axis=0) - weight_C[:, None]
     first_U = votes_UK.max(1)
     is_first_UK = votes_UK == first_U[:, None]
@@ -174,7 +177,7 @@ def _numbered(label_CU: np.ndarray) -> np.ndarray:
     return rankdata(label_CU, "dense", axis=0).astype(np.intp) - 1
 
 
-def _votes(label_CU: np.ndarray, weight_C: np.ndarray) -> np.ndarray:
+def votes(label_CU: np.ndarray, weight_C: np.ndarray) -> np.ndarray:
     """The summed weight behind each label of each unit, shape (U, K)."""
     units, labels = label_CU.shape[1], int(label_CU.max()) + 1
     place_CU = np.arange(units) * labels + label_CU

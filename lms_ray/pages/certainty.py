@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lms_ray.choosing.certainty import TELLING
+from lms_ray.choosing.certainty import TELLING, USEFUL
 from lms_ray.choosing.recommended import LADDER
 from lms_ray.pages.tables import Table
 
@@ -19,6 +19,7 @@ PROBABILITIES = {
     "better_than_source": "better than En-Dev's pick",
     "better_than_pivots": "better than the pick of the pivots' scores alone",
     "better_than_average": "better than an average candidate",
+    "better_than_no_model": "better than an answer that needs no model",
 }
 AMOUNTS = {
     "gain": "points above an average candidate",
@@ -44,11 +45,13 @@ def in_words(deployment: pd.DataFrame, worth: pd.DataFrame, candidates: int) -> 
 
 def use_table(deployment: pd.DataFrame) -> Table:
     """A row for each target: what to use, and how sure that is."""
-    header = ["Target", "Use", "Rule", *(f"P {name}" for name in ("> En-Dev's", "> pivots'", "> average"))]
-    rows = []
+    names = dict(zip(PROBABILITIES, ("> En-Dev's", "> pivots'", "> average", "> no model"), strict=True))
+    useful = deployment["better_than_no_model"].notna().any()
+    shown = [name for name in names if useful or name != "better_than_no_model"]
+    header, rows = ["Target", "Use", "Rule", *(f"P {names[name]}" for name in shown)], []
     for target, of_rules in _by_target(deployment).items():
         rule, pick = _followed(of_rules)
-        told = [_percent(pick[column]) for column in PROBABILITIES]
+        told = [_percent(pick[column]) for column in shown]
         amounts = ["-", "-"] if _unknown(pick) else [f"{100 * pick['regret']:.1f}", f"{pick['rank']:.0f}"]
         use = "nothing can be told" if _is_untold(pick) else pick["candidate"]
         rows.append([target, use, rule, *told, *amounts])
@@ -71,7 +74,11 @@ def _unknown(pick: Row) -> bool:
 
 
 def _is_untold(pick: Row) -> bool:
-    return not _unknown(pick) and pick["better_than_average"] < TELLING
+    return not _unknown(pick) and (pick["better_than_average"] < TELLING or _is_useless(pick))
+
+
+def _is_useless(pick: Row) -> bool:
+    return bool(pick["better_than_no_model"] < USEFUL)  # not so where that is not known
 
 
 def _percent(value: float | None) -> str:
@@ -83,15 +90,24 @@ def _use(of_rules: Mapping[str, Row], candidates: int) -> Iterator[str]:
     rule, pick = _followed(of_rules)
     name = f"{pick['candidate']} ({rule})"
     if _is_untold(pick):
-        yield (
-            "Nothing can be told: the pivots say so little of this language that the pick is better than an average "
-            f"candidate with {pick['better_than_average']:.0%} only. If one must be taken: {name}."
+        why = (
+            "the candidates agree so little more than by chance in this language that the pick is better than an "
+            f"answer that needs no model with {pick['better_than_no_model']:.0%} only"
+            if _is_useless(pick)
+            else "the pivots say so little of this language that the pick is better than an average candidate with "
+            f"{pick['better_than_average']:.0%} only"
         )
+        yield f"Nothing can be told: {why}. If one must be taken: {name}."
         return
     if _unknown(pick):
         yield f"Use {name}. How sure that is cannot be told from fewer than three pivots."
     else:
-        names = ("En-Dev's pick", "that of the pivots' scores alone", "an average candidate")
+        names = (
+            "En-Dev's pick",
+            "that of the pivots' scores alone",
+            "an average candidate",
+            "an answer without a model",
+        )
         beaten = [
             f"than {than} with {pick[column]:.0%}"
             for column, than in zip(PROBABILITIES, names, strict=True)
@@ -158,7 +174,8 @@ def followed(recommended: pd.DataFrame, deployment: pd.DataFrame) -> str:
     untold = sum(map(_is_untold, stated))
     return (
         f"{sentence} Of {len(stated)} targets there are {untold} of which nothing can be told: the pick would be "
-        f"better than an average candidate with less than {TELLING:.0%}."
+        f"better than an average candidate with less than {TELLING:.0%}, or than an answer that needs no model with "
+        f"less than {USEFUL:.0%}."
     )
 
 

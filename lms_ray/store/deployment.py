@@ -26,6 +26,7 @@ SCHEMA = pa.schema(
         ("better_than_source", pa.float64()),
         ("better_than_pivots", pa.float64()),
         ("better_than_average", pa.float64()),
+        ("better_than_no_model", pa.float64()),
         ("gain", pa.float64()),
         ("regret", pa.float64()),
         ("rank", pa.float64()),

@@ -24,7 +24,7 @@ from lms_ray.store.rankings import UNIT
 Scores = dict[str, dict[str, np.ndarray]]
 """By target and rule, shape (C,) or (D, C); NaN where there is none."""
 
-VERSION = 2
+VERSION = 3
 """Of the rules: what an older one says is made anew."""
 TRUST_SCHEMA = pa.schema(
     [
@@ -33,6 +33,7 @@ TRUST_SCHEMA = pa.schema(
         ("location", pa.float64()),  # null, as the rest, where there are too few pivots to tell
         ("spread", pa.float64()),
         ("quantile_PQ", pa.list_(pa.list_(pa.float64()))),
+        ("level", pa.struct([("expected", pa.float64()), ("error", pa.float64()), ("freedom", pa.int64())])),
     ]
 )
 PARTS, OVERALL, LEARNED = "parts.parquet", "overall.parquet", "learned.parquet"

@@ -10,6 +10,7 @@ from lms_ray.choosing.calibration import outcomes
 from lms_ray.choosing.certainty import TELLING, Expected, Trust, expect, expected_regret, trust
 from lms_ray.choosing.evidence import Known, z_scores
 from lms_ray.choosing.kinship import Kinship
+from lms_ray.choosing.level import Level
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.recommended import RECOMMENDED
 from lms_ray.choosing.redrawn import Redrawn, redraw
@@ -148,20 +149,31 @@ def ratio(sums: np.ndarray) -> np.ndarray:
 
 def test_what_came_of_a_statement_is_held_against_the_test_scores():
     test_C = np.array([0.1, 0.2, 0.2, 0.7])
-    said = Expected(0.8, 0.6, 0.9, 0.3, 0.1, 1.5)
+    said = Expected(0.8, 0.6, 0.9, 0.9, 0.3, 0.1, 1.5)
     picks = {RECOMMENDED: 1, "En-Dev": 0, FOUNDATION: 2}
     found = {
         row.statement: row
-        for row in outcomes(3, "fr", [RECOMMENDED], picks, {RECOMMENDED: said}, "En-Dev", FOUNDATION, test_C)
+        for row in outcomes(3, "fr", [RECOMMENDED], picks, {RECOMMENDED: said}, "En-Dev", FOUNDATION, test_C, 0.1)
     }
     assert {name: row.happened for name, row in found.items()} == {
-        "better_than_source": 1.0, "better_than_pivots": 0.5, "better_than_average": 0.0,
+        "better_than_source": 1.0, "better_than_pivots": 0.5, "better_than_average": 0.0, "better_than_no_model": 1.0,
         "gain": pytest.approx(-0.1), "regret": pytest.approx(0.5), "rank": 2.5,
     }  # fmt: skip
     assert found["rank"].stated == 1.5 and found["gain"].told and found["gain"].draw == 3
     same = replace(said, better_than_pivots=None)
-    rows = outcomes(0, "fr", [RECOMMENDED], picks, {RECOMMENDED: same}, "En-Dev", FOUNDATION, test_C)
-    assert "better_than_pivots" not in {row.statement for row in rows}
+    rows = outcomes(0, "fr", [RECOMMENDED], picks, {RECOMMENDED: same}, "En-Dev", FOUNDATION, test_C, None)
+    assert {row.statement for row in rows}.isdisjoint({"better_than_pivots", "better_than_no_model"})
+
+
+def test_a_pick_that_may_be_no_better_than_no_model_is_not_told():
+    score_C = np.arange(C, dtype=float)
+    for expected, is_told in ((0.1, True), (-0.15, False)):
+        told = Trust(1.5, 0.1, QUANTILES_PQ, Level(expected, 0.02, 5))
+        of = expect(score_C, {"r": C - 1, "s": 0}, "s", "s", told, seed=0)["r"]
+        assert of.better_than_average > 0.9
+        assert of.is_told == is_told
+        assert of.better_than_no_model is not None
+        assert (of.better_than_no_model > 0.9) == is_told
 
 
 def test_the_recommended_scores_that_judge_a_pivot_are_made_without_its_labels():

@@ -48,6 +48,19 @@ def test_where_nothing_can_be_told_it_says_so_and_what_would_help():
     assert shown["fr"][1:] == ["r", "Recommended", "81%", "64%", "93%", "1.2", "3"]
 
 
+def test_a_pick_that_may_be_no_better_than_no_model_says_why():
+    doubtful = PICKS.assign(better_than_no_model=[None, None, 0.7, None, 0.9, None, None])
+    words = in_words(doubtful.astype({"better_than_no_model": float}), WORTH, candidates=96)
+    assert words["fr"].startswith(
+        "Nothing can be told: the candidates agree so little more than by chance in this language that the pick is "
+        "better than an answer that needs no model with 70% only. If one must be taken: r (Recommended)."
+    )
+    header = use_table(doubtful).header
+    assert header[3:7] == ["P > En-Dev's", "P > pivots'", "P > average", "P > no model"]
+    surer = doubtful.assign(better_than_no_model=0.9)
+    assert "than an answer without a model with 90%, and expected" in in_words(surer, WORTH, candidates=96)["fr"]
+
+
 def test_without_enough_pivots_nothing_is_stated():
     words = in_words(PICKS, WORTH, candidates=96)
     assert words["zu"] == f"Use e ({FOUNDATION}). How sure that is cannot be told from fewer than three pivots."
