@@ -23,6 +23,7 @@ from lms_ray.pages.progress import Progress, say
 from lms_ray.pages.tables import Table
 from lms_ray.pages.terminal import show
 from lms_ray.settings import languages
+from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.languages import MissingVectorError
 from lms_ray.store import ablations, encodings, lineage, pool
 from lms_ray.store.ablations import Ablated
@@ -37,8 +38,11 @@ def run(job: Job) -> None:
 
     Raises:
         MissingError: an earlier stage has not done its part.
+        ConfigError: no target has labels.
     """
     experiment, store, task = job.experiment, job.store, tasks.get(job.experiment.task)
+    if not experiment.targets:
+        raise ConfigError("targets: found none; accepted is at least one, by whose labels variants are judged")
     lineage.require_encoded(experiment, store)
     candidates = pool.candidates(store)
     corpora = roles.picked_from(experiment, task.example)
@@ -56,8 +60,8 @@ def run(job: Job) -> None:
     progress, rows = Progress("ablation", "variants", len(variants)), list[Ablated]()
     for done, ((table, variant), settings) in enumerate(variants.items(), 1):
         scores = ablate(material, {variant: settings}, targets_by_pivots(experiment), draws)[variant]
-        for target, score_DC in scores.items():
-            test_C = judged[target].test_C
+        for target in experiment.targets:
+            score_DC, test_C = scores[target], judged[target].test_C
             for draw, part_C in enumerate(draws):
                 pool_C = np.flatnonzero(part_C == "test")
                 picked, reference = (pool_C[best(of_C[pool_C])] for of_C in (score_DC[draw], source_C))

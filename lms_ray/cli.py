@@ -8,6 +8,7 @@
     lms-ray plan [CONFIG] [key=value ...]      what would run, with every check that needs no cluster; writes nothing
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
     lms-ray status PATH [--watch]              progress, cost and how to go on, from an experiment's folder alone
+    lms-ray verify PATH --target LANG --labels FILE    how its picks for use did, by labels that came later
     lms-ray tables FOLDER ... --to FOLDER      the paper's tables and Figure 2 from experiments' folders alone
 
 CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lms_ray.sweep` is `lms-ray sweep`.
@@ -106,6 +107,9 @@ def _do(verb: str, arguments: argparse.Namespace) -> None:
             show_status(arguments.path, arguments.candidates)
         else:
             watch(arguments.path, arguments.watch, arguments.candidates)
+        return
+    if verb == "verify":
+        import_module("lms_ray.verify").run(arguments.path, arguments.target, arguments.labels)
         return
     if verb == "tables":
         from lms_ray.pages.paper.show import show_tables
@@ -217,6 +221,13 @@ def _parser(stage: str | None) -> argparse.ArgumentParser:
         const=10.0,
         metavar="SECONDS",
         help="look again every 10 s, until it is done",
+    )
+    purpose = "how an experiment's picks for use did, by labels of a target that came later"
+    verify = verbs.add_parser("verify", help=purpose, description=f"{purpose}.")
+    verify.add_argument("path", metavar="PATH", help="folder of an experiment, local path or URI")
+    verify.add_argument("--target", required=True, metavar="LANG", help="a target of it, labelled before or not")
+    verify.add_argument(
+        "--labels", required=True, metavar="FILE", help="labelled file of that language, in the experiment's own format"
     )
     purpose = "the paper's tables and Figure 2 from the folders of finished experiments"
     tables = verbs.add_parser("tables", help=purpose, description=f"{purpose}.")

@@ -69,8 +69,8 @@ def _by_rules(point: Point, experiment: Experiment, store: Store, judged: Mappin
     first = point.size if point.curve == "sentences" and point.size in experiment.encode.beginnings else None
     known = know(experiment, store, gather(experiment, store, first), first)
     found = picks(point, known, targets_by_pivots(experiment), experiment.meta_split, FOR_USE)
-    for target, of_rules in found.items():
-        for rule, picked in of_rules.items():
+    for target in judged:
+        for rule, picked in found.get(target, {}).items():
             yield _judged(point, rule, target, judged[target].test_C, picked)
 
 

@@ -121,7 +121,7 @@ def _pick_for_use(experiment: Experiment, store: Store, known: Known, origin: di
 def _worth(experiment: Experiment, store: Store, known: Known, said: Redrawn) -> Iterator[Worth]:
     """What the labels of each target that has none would be worth to each target."""
     of_pivots = reliabilities(experiment, store, known.material.candidates)
-    unknown = [target for target in experiment.targets if target not in experiment.pivots]
+    unknown = [target for target in experiment.picked_for if target not in experiment.pivots]
     for pivots, targets in targets_by_pivots(experiment).items():
         kinship, reliable = known.kinship(pivots), fmean(of_pivots[pivot] for pivot in pivots)
         for target in targets:
@@ -168,7 +168,7 @@ def _transfer(experiment: Experiment, store: Store, material: Material, origin: 
     choosable = [name for name, part in zip(material.candidates, material.part_C, strict=True) if part == "test"]
     saved = transfer.read(experiment.ranker.transfer_from, experiment, choosable)
     used, scores = dict[tuple[tuple[str, ...], int], dict[str, Any]](), []
-    for target, rankers in transfer.apply(saved, experiment.targets, material).items():
+    for target, rankers in transfer.apply(saved, experiment.picked_for, material).items():
         for one, score_C in rankers:
             used[one.pivots, one.record["seed"]] = _row(one.pivots, one.record, chosen=True)
             scores.append(rankings.score_rows(target, one.record["seed"], material.candidates, score_C))

@@ -3,12 +3,13 @@
     python -m lms_ray.report CONFIG [key=value ...]
 
 Reads the picks, the draws, the pool's test scores and the rankers' validation; prints the tables, and writes
-report/report.md, report/report.html, report/draws.svg and report/pool.svg. The same picks give the same bytes.
+report/report.md, report/report.html, report/draws.svg and report/pool.svg. The same picks give the same bytes. Where no
+target has labels, it shows the picks for use.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import fill
 from typing import Any
 
@@ -19,9 +20,9 @@ from lms_ray.choosing.recommended import RECOMMENDED
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.pages import certainty
-from lms_ray.pages.draws import advice, deployment_table, worth_table, worths
+from lms_ray.pages.draws import advice, deployment_table, unjudged_advice, worth_table, worths
 from lms_ray.pages.figures import draws_figure, pool_figure
-from lms_ray.pages.page import Findings, to_html, to_markdown
+from lms_ray.pages.page import Findings, Judged, to_html, to_markdown
 from lms_ray.pages.progress import say
 from lms_ray.pages.soups import soup_table
 from lms_ray.pages.tables import Table, captions, detail_table, ranker_table, score_table
@@ -41,7 +42,7 @@ def run(job: Job) -> None:
         MissingError: there are no picks or rankings, or they were made for other settings or from other input.
     """
     experiment, store = job.experiment, job.store
-    candidates, task = pool.read(store), tasks.get(experiment.task)
+    task = tasks.get(experiment.task)
 
     def origin(keys: Sequence[str], corpora: Sequence[str]) -> dict[str, Any]:
         return lineage.origin(experiment, keys, store, pool.candidates(store), corpora)
@@ -51,44 +52,59 @@ def run(job: Job) -> None:
     ranked = origin(lineage.RANKING, roles.ranked_from(experiment, task.example))
     rankings.require(store, ranked)
     redrawn.require(store, ranked)
-    made, pool_scores = picks.read(store), picks.read_pool_scores(store)
     split_sizes = Counter(rankings.read_split(store))
     validation = rankings.read_validation(store)
-
-    pool_size, diverged = len(pool_scores), int(candidates["diverged"].sum())
-    taught = split_sizes.total() - pool_size
-    worth = worths(picks.read_splits(store), pool_size, taught)
-    deltas = pd.DataFrame({of_selector.selector: of_selector.delta_D for of_selector in worth})
     for_use, worth_of_labels = deployment.read(store, ranked), deployment.read_worth(store)
     recommended = of_most_targets(redrawn.read_recommended(store, ranked), experiment)
-    use = certainty.in_words(for_use, worth_of_labels, split_sizes.total())
+    judged, said = None, unjudged_advice(recommended)
+    if experiment.targets:
+        judged, said = _judged(job, recommended, split_sizes.total(), origin(lineage.SOUPS, picked_from))
     found = Findings(
-        advice=advice(worth, recommended, pool_size, taught),
-        worth=worth_table(worth),
-        draws=draws_figure(deltas, task.metric),
-        use=use,
+        advice=said,
+        use=certainty.in_words(for_use, worth_of_labels, split_sizes.total()),
         followed=certainty.followed(recommended, for_use),
         next_labels=certainty.next_labels(worth_of_labels),
-        calibration=certainty.calibration_table(picks.read_outcomes(store), [RECOMMENDED]),
         deployment=deployment_table(for_use, deployment.FOR_USE),
-        caption=captions(made, experiment, len(candidates), diverged, pool_size),
-        scores=score_table(made, picks.read_baselines(store)),
-        details=detail_table(made),
-        figure=pool_figure(pool_scores, made, task.metric),
-        soups=_soups(store, origin(lineage.SOUPS, picked_from)),
+        judged=judged,
     )
-    wrapped = [fill(paragraph, 110, break_on_hyphens=False) for paragraph in (*found.caption, found.advice)]
-    show("\n".join(["", found.scores.to_text(), "", *wrapped[:-1], "", found.worth.to_text(), "", wrapped[-1], ""]))
-    lines = [fill(line, 110, break_on_hyphens=False) for line in (found.followed, found.next_labels)]
-    show("\n".join([certainty.use_table(for_use).to_text(), "", *lines, ""]))
+    show("\n".join(["", *_printed(found, certainty.use_table(for_use)), ""]))
 
     grid_points = len(validation[list(experiment.ranker.axes)].drop_duplicates())
     html = to_html(experiment, found, ranker_table(validation, experiment), split_sizes, grid_points)
-    store.write_bytes("report/pool.svg", found.figure.encode())
-    store.write_bytes("report/draws.svg", found.draws.encode())
+    if found.judged:
+        store.write_bytes("report/pool.svg", found.judged.figure.encode())
+        store.write_bytes("report/draws.svg", found.judged.draws.encode())
     store.write_bytes("report/report.md", to_markdown(experiment, found).encode())
     store.write_bytes("report/report.html", html.encode())
     say("report", store.where("report/report.html"))
+
+
+def _judged(job: Job, recommended: pd.DataFrame, choosable: int, soups_from: Mapping[str, Any]) -> tuple[Judged, str]:
+    """What the labels of the targets say, and which rule to use.
+
+    Args:
+        job: the experiment.
+        recommended: rows of the set of pivots that most targets have.
+        choosable: candidates that did not diverge.
+        soups_from: what soups would be made from now.
+    """
+    experiment, store, metric = job.experiment, job.store, tasks.get(job.experiment.task).metric
+    candidates, made, pool_scores = pool.read(store), picks.read(store), picks.read_pool_scores(store)
+    pool_size, diverged = len(pool_scores), int(candidates["diverged"].sum())
+    taught = choosable - pool_size
+    worth = worths(picks.read_splits(store), pool_size, taught)
+    deltas = pd.DataFrame({of_selector.selector: of_selector.delta_D for of_selector in worth})
+    judged = Judged(
+        worth=worth_table(worth),
+        draws=draws_figure(deltas, metric),
+        calibration=certainty.calibration_table(picks.read_outcomes(store), [RECOMMENDED]),
+        caption=captions(made, experiment, len(candidates), diverged, pool_size),
+        scores=score_table(made, picks.read_baselines(store)),
+        details=detail_table(made),
+        figure=pool_figure(pool_scores, made, metric),
+        soups=_soups(store, soups_from),
+    )
+    return judged, advice(worth, recommended, pool_size, taught)
 
 
 def _soups(store: Store, origin: Mapping[str, Any]) -> Table | None:
@@ -104,8 +120,18 @@ def _soups(store: Store, origin: Mapping[str, Any]) -> Table | None:
 
 def of_most_targets(recommended: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """The rows of the set of pivots that most targets have."""
-    sets = Counter(",".join(experiment.pivots_for(target)) for target in experiment.targets)
+    sets = Counter(",".join(experiment.pivots_for(target)) for target in experiment.picked_for)
     return recommended[recommended["pivots"] == sets.most_common(1)[0][0]]
+
+
+def _printed(found: Findings, use: Table) -> Iterator[str]:
+    if (judged := found.judged) is not None:
+        yield from (judged.scores.to_text(), "", *map(_wrapped, judged.caption), "", judged.worth.to_text(), "")
+    yield from (_wrapped(found.advice), "", use.to_text(), "", _wrapped(found.followed), _wrapped(found.next_labels))
+
+
+def _wrapped(paragraph: str) -> str:
+    return fill(paragraph, 110, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m lms_ray.selection CONFIG [key=value ...]
 
-This is the first place that reads labels of a target. All selectors pick from the same pool, the meta-test candidates;
-and once more from the pool of every draw of the meta split.
+This is the first place that reads labels of a target; those that have none are not judged. All selectors pick from the
+same pool, the meta-test candidates; and once more from the pool of every draw of the meta split.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +33,7 @@ from lms_ray.choosing.rules import FOUNDATION
 from lms_ray.choosing.taught import LMS
 from lms_ray.data import roles
 from lms_ray.models.job import Job
+from lms_ray.pages.progress import say
 from lms_ray.settings import languages
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import seed_for
@@ -57,6 +58,12 @@ def run(job: Job) -> None:
     redrawn.require(store, ranked)
     corpora = roles.picked_from(experiment, example)
     encodings.require(store, candidates, corpora)
+    origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
+    if not experiment.targets:
+        say("selection", f"no target has labels, and nothing is judged; {deployment.PATH} has the picks for use")
+        picks.write(store, [], [], [], pd.DataFrame(index=candidates), {}, origin)
+        keeping.after_selection(experiment, store, [], deployment.kept(store, ranked))
+        return
     judged = oracles(experiment, store, candidates)
     said = recall(store, ranked, candidates)
     pool_C = np.flatnonzero(rankings.read_split(store)[candidates] == "test")
@@ -94,7 +101,6 @@ def run(job: Job) -> None:
         )
     ]
     test_scores = pd.DataFrame({target: in_pool[target].test_C for target in experiment.targets}, index=choosable)
-    origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
     picks.write(store, made, splits, outcomes, test_scores, baselines, origin)
     keeping.after_selection(experiment, store, made, deployment.kept(store, ranked))
 

@@ -23,8 +23,10 @@ def encoded(storage: Path, name: str, *overrides: str, seed: int = 0, width: int
     candidates = [f"s{seed}-{number:02}" for number in range(C)]
     made_by = {"settings": lineage.settings(experiment, lineage.CANDIDATES)}
     pool.write(store, [{"id": candidate} for candidate in candidates], made_by)
-    names = [f"{language}-dev" for language in experiment.languages]
+    names = [f"{language}-dev" for language in experiment.labelled_languages]
+    texts = [f"{target}-text" for target in experiment.unlabelled_targets]
     rows = [CorpusRow(corpus, E, f"{corpus} {seed}", ("a", "b")) for corpus in names]
+    rows += [CorpusRow(text, E, f"{text} {seed}", ()) for text in texts]
     encodings.write_corpora(store, rows, {"settings": lineage.settings(experiment, lineage.ENCODING)})
     statistics = tasks.get(experiment.task).statistics
     for candidate in candidates:
@@ -34,6 +36,8 @@ def encoded(storage: Path, name: str, *overrides: str, seed: int = 0, width: int
             right_ES = np.full((E, len(statistics)), 1000.0)
             right_ES[:, 0] = np.round(500 + 100 * feature_H[0])
             fresh[corpus] = Encoding(feature_H, right_ES)
+        for text in texts:
+            fresh[text] = Encoding(rng.normal(size=width), np.zeros((E, len(statistics))))
         encodings.write(store, candidate, fresh, statistics, {row.name: row.digest for row in rows}, [])
     return Job(experiment, store)
 

@@ -34,7 +34,7 @@ def study(folder: Path, made: list[Pick] = HAND_MADE, name: str = "small", draws
     store.write_bytes("experiment.yaml", to_yaml(experiment).encode())
     names = [f"c{number}" for number in range(5)]
     pool = pd.DataFrame({target: np.linspace(0.4, 0.9, len(names)) for target in targets}, index=names)
-    picks.write(store, made, splits_of(made, draws), pool, {}, origin(experiment))
+    picks.write(store, made, splits_of(made, draws), [], pool, {}, origin(experiment))
     parts = np.array(["train"] * 10 + ["dev"] * 5 + ["test"] * 5)
     store.commit(rankings.UNIT, {}, rankings.write_split(store, [f"x{n}" for n in range(15)] + names, parts))
     return store

@@ -33,6 +33,7 @@ def lms_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
         (["plan", "nothing.yaml"], "CONFIG: found no file 'nothing.yaml'"),
         (["plan", str(JOBS / "ner-small.yaml"), "data.root=/no/such/folder"], "data.root: found no folder /no"),
         (["report", "storage=elsewhere"], "not there yet; run `python -m lms_ray.sweep` first"),
+        (["verify", "elsewhere", "--target", "da", "--labels", "x"], "PATH: found no experiment.yaml in "),
         (["status", "elsewhere"], "PATH: found no experiment.yaml in "),
         (["status", "s3:/bucket"], "PATH: found 's3:/bucket'; accepted is a local folder"),
     ],
@@ -87,7 +88,7 @@ def test_however_a_job_ends_its_status_says_so(
 
 
 @pytest.mark.parametrize(
-    "verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status", "tables"]
+    "verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status", "verify", "tables"]
 )
 def test_every_verb_has_help(lms_ray, capsys: pytest.CaptureFixture, verb: str):
     assert lms_ray(verb, "--help") == 0

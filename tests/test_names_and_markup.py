@@ -11,7 +11,7 @@ import pytest
 from html_tags import Tags
 from lms_ray.pages.draws import deployment_table
 from lms_ray.pages.figures import draws_figure, pool_figure
-from lms_ray.pages.page import Findings, to_html, to_markdown
+from lms_ray.pages.page import Findings, Judged, to_html, to_markdown
 from lms_ray.pages.tables import Table, captions, detail_table, ranker_table, score_table
 from lms_ray.settings.errors import BrokenError, ConfigError
 from lms_ray.settings.experiment import Experiment
@@ -104,17 +104,19 @@ def report_of(shown: Experiment, change: Callable[[str], str]) -> tuple[str, str
     deployment = pd.DataFrame([{"target": change("sv"), "rule": "LMS", "candidate": change("c")}])
     found = Findings(
         advice=change("c"),
-        worth=Table(["Selector"], [[[change("c")]]]),
-        draws=draws_figure(pd.DataFrame({change("c"): [0.1, 0.2]}), change("c")),
         use={change("sv"): change("c")},
         followed=change("c"),
         next_labels=change("c"),
-        calibration=Table(["Statement"], [[[change("c")]]]),
         deployment=deployment_table(deployment, ["LMS"]),
-        caption=caption,
-        scores=score_table(renamed, {change("c"): baseline}),
-        details=detail_table(renamed),
-        figure=pool_figure(pool_scores, renamed, change("c")),
+        judged=Judged(
+            worth=Table(["Selector"], [[[change("c")]]]),
+            draws=draws_figure(pd.DataFrame({change("c"): [0.1, 0.2]}), change("c")),
+            calibration=Table(["Statement"], [[[change("c")]]]),
+            caption=caption,
+            scores=score_table(renamed, {change("c"): baseline}),
+            details=detail_table(renamed),
+            figure=pool_figure(pool_scores, renamed, change("c")),
+        ),
     )
     split_sizes = {"train": 4, "dev": 2, "test": 2}
     return to_html(shown, found, ranker_table(validation, shown), split_sizes, 1), to_markdown(shown, found)

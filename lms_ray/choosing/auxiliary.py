@@ -46,7 +46,7 @@ def read(folder: str, experiment: Experiment, width: int) -> Auxiliary:
     lineage.require_encoded(other, store)
     task, here = tasks.get(other.task), roles.describing(experiment, tasks.get(experiment.task).example)
     described_by = roles.describing(other, task.example)
-    spoken = [language for language in here if language in described_by]
+    spoken = [language for language in here if language in described_by and language in other.labelled_languages]
     known = f"{where} knows {', '.join(described_by)}"
     if not spoken:
         raise RankingError(f"{known}; needed are pivots or targets of this experiment: {', '.join(here)}")

@@ -94,7 +94,11 @@ class Known:
 
     @cached_property
     def _similarity_GG(self) -> np.ndarray:
-        return similarity(self.material.feature_CGH)
+        material = self.material
+        middle = [material.feature_CGH[:, material.languages.index(pivot)] for pivot in material.pivots]
+        if material.source_CH is not None:
+            middle.append(material.source_CH)
+        return similarity(material.feature_CGH, np.stack(middle, axis=1))
 
     def evidence(self, language: str, pivots: Sequence[str]) -> Evidence:
         """What rules may look at for a language, a target or a pivot, when these pivots' labels are known.

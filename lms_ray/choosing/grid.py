@@ -66,9 +66,9 @@ class Fitted:
 
 
 def targets_by_pivots(experiment: Experiment) -> dict[tuple[str, ...], list[str]]:
-    """The targets that share a ranker, by its pivots."""
+    """The targets, labelled or not, that share a ranker, by its pivots."""
     shared: dict[tuple[str, ...], list[str]] = {}
-    for target in experiment.targets:
+    for target in experiment.picked_for:
         shared.setdefault(experiment.pivots_for(target), []).append(target)
     return shared
 

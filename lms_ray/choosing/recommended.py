@@ -47,8 +47,14 @@ class Recommendation:
     """In one sentence, for the report."""
 
     def scores(self, of_rules: Scores) -> np.ndarray:
-        """The weighted mean of the rules' z-scores, shape (C,); where a rule has no score, it has no say."""
-        return _mixed(self.weights, of_rules)
+        """The weighted mean of the rules' z-scores, shape (C,); where a rule has no score, it has no say.
+
+        A language whose text gives fewer signals than the pivots' lacks rules: those that it has are weighed anew.
+        """
+        weights = self.weights
+        if not weights.keys() <= of_rules.keys():
+            weights = weigh({name: gain_P for name, gain_P in self.gains.items() if name in of_rules})
+        return _mixed(weights, of_rules)
 
     @property
     def followed(self) -> str:
@@ -92,7 +98,7 @@ def recommend(
         )
         for name in names
     }
-    weights = _weights(gains)
+    weights = weigh(gains)
     best = max(names, key=lambda name: gains[name].mean())
     ahead_P = gains[best] - gains[FOUNDATION]
     error = ahead_P.std(ddof=1) / np.sqrt(len(pivots))
@@ -103,14 +109,14 @@ def recommend(
     )
     gain_P, correlation_P = np.empty(len(pivots)), np.empty(len(pivots))
     for place, pivot in enumerate(pivots):
-        by_others = _weights({name: np.delete(of_rule_P, place) for name, of_rule_P in gains.items()})
+        by_others = weigh({name: np.delete(of_rule_P, place) for name, of_rule_P in gains.items()})
         score_C, right_C = _mixed(by_others, of_pivots[pivot]), known.pivot_scores([pivot])[:, 0]
         gain_P[place] = mean_gain(score_C, right_C, pool_RC)
         correlation_P[place] = correlations(np.column_stack([score_C, right_C]))[0, 1]
     return Recommendation(weights, {**gains, RECOMMENDED: gain_P}, correlation_P, reason)
 
 
-def _weights(gains: Mapping[str, np.ndarray]) -> dict[str, float]:
+def weigh(gains: Mapping[str, np.ndarray]) -> dict[str, float]:
     """How much each rule counts, by its gains over some pivots; the most first."""
     mean_M = np.asarray([gain_P.mean() for gain_P in gains.values()])
     weight_M = np.exp((mean_M - mean_M.max()) / SHARPNESS)

@@ -6,6 +6,7 @@
 Everything is read before any work starts, so that a broken or forgotten file stops the job at its beginning.
 """
 
+import glob
 import hashlib
 import logging
 from array import array
@@ -22,11 +23,13 @@ from lms_ray.data.examples import LabelledText, Pair
 from lms_ray.data.files import File, Remote
 from lms_ray.data.readers import Place, Records, find
 from lms_ray.data.text import exists, numbered_lines
-from lms_ray.settings.data import Data
+from lms_ray.settings.data import Data, Hub
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
 
 log = logging.getLogger(__name__)
+
+LABELS = "--labels"  # what names a file that the experiment does not
 
 TypePairs = frozenset[tuple[str, str]]
 
@@ -209,6 +212,42 @@ def read(experiment: Experiment, example: type) -> Corpora:
     )
 
 
+def of_file(experiment: Experiment, example: type, language: str, path: str) -> Corpus:
+    """A labelled file that the experiment does not name, read as its test set of that language would be.
+
+    Args:
+        experiment: says the format, and how labels are read.
+        example: kind of examples that its task takes.
+        language: of the file.
+        path: local or in an object store; a folder for `ace` (of the language, split as configured) and `hub`.
+
+    Raises:
+        DataError: the file is missing, empty or broken, or has no label at all.
+        StorageError: an object store does not answer, or forbids to read.
+    """
+    key, data = (language, "test"), experiment.data
+    read_set = find(data.format, example)
+    root, name = files.parted(path, LABELS)
+    if data.format == "hub":
+        own = (data.data_set(language) or Hub(path=path)).model_copy(update={"path": path, "name": None})
+        place = Place(data.model_copy(update={"hub": {language: own}}), *key, None)
+    else:
+        files.fetch([root / name])
+        if data.format != "ace" and not exists(root / name):
+            raise DataError(f"{LABELS}: found no file {root / name}; accepted is one in the format {data.format}")
+        named: dict[str, Any] = {language: {"test": glob.escape(name)}}
+        place = Place(data.model_copy(update={"files": named}), *key, root)
+    seen: Counter[str] = Counter()
+    type_pairs: TypePairs | None = None
+    if issubclass(example, Pair) and data.unrelated == "keep":
+        train = (experiment.source, "train")
+        trained_on = _places(data, [train])[train]
+        taken = _taken(trained_on, read_set(trained_on), None)
+        type_pairs = _related_types(_relabelled(taken.examples, data.labels, seen))
+    examples = _examples(key, _taken(place, read_set(place), None), experiment, type_pairs, seen)
+    return Corpus(*key, examples, groups.named({language: examples})[language])
+
+
 def _places(data: Data, sets: roles.Sets) -> dict[tuple[str, str], Place]:
     """Where the sets are; what an object store holds of them is fetched."""
     root = files.folder(data.root, "data.root") if data.root else None
@@ -277,19 +316,18 @@ def _related_types(pairs: Sequence[Pair]) -> TypePairs | None:
 
 
 def _texts(languages: Sequence[str], experiment: Experiment, taken: dict[tuple[str, str], Records]) -> tuple[Text, ...]:
-    named = experiment.data.text
-    if named is None:  # before any pair is left out, because which ones are depends on their labels
-        sets = {language: taken[language, roles.seen_split(experiment, language)] for language in languages}
-        return tuple(
-            Text(language, tuple(" ".join(words) for words in records.sentences or () if words))
-            for language, records in sets.items()
-        )
-    paths = {language: files.file(named.replace("{lang}", language), "data.text") for language in languages}
+    named = {language: experiment.data.plain_text(language) for language in languages}
+    paths = {language: files.file(path, "data.text") for language, path in named.items() if path is not None}
     files.fetch(paths.values())
     for path in paths.values():
         if not exists(path):
             raise DataError(f"data.text: found no file {path}; accepted is one for every pivot and target")
-    return tuple(Text(language, path) for language, path in paths.items())
+
+    def of_labelled(language: str) -> tuple[str, ...]:  # before a pair is left out, which depends on the labels
+        records = taken[language, roles.seen_split(experiment, language)]
+        return tuple(" ".join(words) for words in records.sentences or () if words)
+
+    return tuple(Text(language, paths.get(language) or of_labelled(language)) for language in languages)
 
 
 def _refuse_shared(corpora: Sequence[Corpus]) -> None:

@@ -175,11 +175,22 @@ def file(path: str, key: str) -> File:
     Raises:
         ConfigError: no file system is known for the URI.
     """
+    parent, name = parted(path, key)
+    return parent / name
+
+
+def parted(path: str, key: str) -> tuple[File, str]:
+    """The folder of a file, and its name there.
+
+    Raises:
+        ConfigError: no file system is known for the URI.
+    """
     if "://" not in path:
-        return Path(path).absolute()
+        local = Path(path).absolute()
+        return local.parent, local.name
     plain, options = split(path)
     parent, _, name = plain.rpartition("/")
-    return folder(f"{parent}{options}", key) / unquote(name)
+    return folder(f"{parent}{options}", key), unquote(name)
 
 
 def relative(file: File, folder: File) -> PurePosixPath:

@@ -29,21 +29,34 @@ def training(experiment: Experiment) -> Sets:
 def labelled(experiment: Experiment) -> Sets:
     """Labelled sets that are passed through every candidate.
 
-    Dev sets of all languages, test sets of the targets (and of the pivots, where the candidates were fine-tuned on
-    their dev sets).
+    Dev sets of all languages that have labels, test sets of the targets (and of the pivots, where the candidates were
+    fine-tuned on their dev sets).
     """
     tested = experiment.targets if experiment.pivot_split == "dev" else experiment.pivots + experiment.targets
-    return [(language, "dev") for language in experiment.languages] + [(language, "test") for language in tested]
+    return [
+        *((language, "dev") for language in experiment.labelled_languages),
+        *((language, "test") for language in tested),
+    ]
 
 
 def unlabelled(experiment: Experiment, example: type) -> list[str]:
     """Languages whose plain text is passed through every candidate.
 
-    For pairs all pivots and targets: which pairs of a sentence there are depends on the labels, its words do not.
+    Those for which text is named, as it is for all targets without labels. For pairs all pivots and targets: which
+    pairs of a sentence there are depends on the labels, its words do not.
     """
-    if experiment.data.text is None and not issubclass(example, Pair):
-        return []
-    return list(dict.fromkeys(experiment.pivots + experiment.targets))
+    return [
+        language
+        for language in spoken(experiment)
+        if issubclass(example, Pair)
+        or language in experiment.unlabelled_targets
+        or experiment.data.plain_text(language) is not None
+    ]
+
+
+def spoken(experiment: Experiment) -> tuple[str, ...]:
+    """The pivots, and the languages for which is picked, each once."""
+    return tuple(dict.fromkeys(experiment.pivots + experiment.picked_for))
 
 
 def seen_split(experiment: Experiment, language: str) -> str:
@@ -63,23 +76,24 @@ def described_by(experiment: Experiment, example: type, language: str) -> str:
 
 
 def describing(experiment: Experiment, example: type) -> dict[str, str]:
-    """For each pivot and target the corpus over which features are taken."""
-    spoken = dict.fromkeys(experiment.pivots + experiment.targets)
-    return {language: described_by(experiment, example, language) for language in spoken}
+    """For each pivot and target, labelled or not, the corpus over which features are taken."""
+    return {language: described_by(experiment, example, language) for language in spoken(experiment)}
 
 
 def signalling(experiment: Experiment, example: type) -> dict[str, str]:
     """For each pivot and target the corpus from whose units signals are taken.
 
-    Plain text has neither questions nor pairs of spans: for these it is a labelled set, without its labels. Where only
-    related pairs are kept, a set's pairs would tell which ones are related, and there are no signals.
+    Plain text has neither questions nor pairs of spans: for these it is a labelled set, without its labels, and a
+    target of which there is only text has none. Where only related pairs are kept, a set's pairs would tell which ones
+    are related, and there are no signals.
     """
     if issubclass(example, Pair) and experiment.data.unrelated == "drop":
         return {}
     described = describing(experiment, example)
     if not issubclass(example, (Pair, Question)):
         return described
-    return {language: f"{language}-{seen_split(experiment, language)}" for language in described}
+    labelled = [language for language in described if language in experiment.labelled_languages]
+    return {language: f"{language}-{seen_split(experiment, language)}" for language in labelled}
 
 
 def ranked_from(experiment: Experiment, example: type) -> list[str]:

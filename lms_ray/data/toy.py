@@ -47,6 +47,8 @@ class Sizes:
 
 FILES = "UD_Toy-{lang}/{lang}_toy-ud-{split}.conllu"
 """Where a language's split is, as `data.files` names it."""
+TEXT = "text/{lang}.txt"
+"""Where its unlabelled text is."""
 
 
 def write_languages(folder: Path, languages: Sequence[str], seed: int, sizes: Sizes = Sizes()) -> None:
@@ -71,7 +73,7 @@ def write_languages(folder: Path, languages: Sequence[str], seed: int, sizes: Si
             path.parent.mkdir(exist_ok=True)
             path.write_text("".join(blocks), encoding="utf-8")
         lines = [" ".join(form for form, _ in words) + "\n" for words in language.sentences("text", sizes.text)]
-        (folder / "text" / f"{code}.txt").write_text("".join(lines), encoding="utf-8")
+        (folder / TEXT.format(lang=code)).write_text("".join(lines), encoding="utf-8")
 
 
 class Language:

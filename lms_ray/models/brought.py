@@ -93,14 +93,7 @@ def labels(experiment: Experiment) -> list[str]:
             content = Store(folder).read_bytes("config.json")
         except StorageError as error:
             raise ValueError(f"config.json cannot be read: {first_line(error)}") from error
-        names = folders.parse_config(content).get("id2label")
-        found: list[Any] = [names.get(str(index)) for index in range(len(names))] if isinstance(names, dict) else []
-        if not found or not all(isinstance(name, str) for name in found) or len(set(found)) < len(found):
-            raise ValueError(
-                f"config.json has id2label {names}; accepted is the name of each of the head's outputs, all different, "
-                'as in {"0": "O", "1": "B-LOC"}'
-            )
-        return found
+        return folders.labels(content)
 
 
 @contextmanager

@@ -53,6 +53,22 @@ def parse_config(content: bytes) -> dict[str, Any]:
     return settings
 
 
+def labels(content: bytes) -> list[str]:
+    """The names of the head's outputs in a `config.json`, in their order.
+
+    Raises:
+        ValueError: it does not name them, or is broken.
+    """
+    names = parse_config(content).get("id2label")
+    found: list[Any] = [names.get(str(index)) for index in range(len(names))] if isinstance(names, dict) else []
+    if not found or not all(isinstance(name, str) for name in found) or len(set(found)) < len(found):
+        raise ValueError(
+            f"config.json has id2label {names}; accepted is the name of each of the head's outputs, all different, "
+            'as in {"0": "O", "1": "B-LOC"}'
+        )
+    return found
+
+
 def load_config(folder: Path) -> PretrainedConfig:
     """A model's configuration.
 

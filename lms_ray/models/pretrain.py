@@ -80,7 +80,7 @@ def prepare(
         unfinished = cache / f".{folder.name}-{secrets.token_hex(4)}"
         try:
             toy.write_languages(unfinished, codes, seed, sizes)
-            texts = {code: unfinished / "text" / f"{code}.txt" for code in codes}
+            texts = {code: unfinished / toy.TEXT.format(lang=code) for code in codes}
             pretrain(texts, unfinished / "encoder", seed, settings)
             unfinished.rename(folder)
         except OSError:
@@ -120,7 +120,10 @@ def _folder(cache: Path, codes: Sequence[str], seed: int, sizes: toy.Sizes, sett
 
 def on_toy_files(experiment: Experiment, root: Path, encoder: Path) -> Experiment:
     """The experiment that reads toy languages from files."""
-    data = experiment.data.model_copy(update={"format": "conllu", "root": str(root), "files": {EVERY: toy.FILES}})
+    made = {target: str(root / toy.TEXT.format(lang=target)) for target in experiment.unlabelled_targets}
+    data = experiment.data.model_copy(
+        update={"format": "conllu", "root": str(root), "files": {EVERY: toy.FILES}, "text": experiment.data.text | made}
+    )
     return experiment.model_copy(update={"data": data, "encoder": str(encoder)})
 
 

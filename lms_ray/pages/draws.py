@@ -140,9 +140,25 @@ def advice(found: Sequence[Worth], recommended: pd.DataFrame, pool: int, taught:
         sentence += f"; that is {use.share:.0f} % of what All-Target gains"
     if use.delta_D.mean() <= 0:
         sentence = sentence.replace(f"Use {RECOMMENDED}", f"Here nothing is gained by {RECOMMENDED}", 1)
+    return f"{sentence}. {_made(recommended)}"
+
+
+def unjudged_advice(recommended: pd.DataFrame) -> str:
+    """The same where no target has labels.
+
+    Args:
+        recommended: rows of rule, weight, gains and reason of the set of pivots that most targets have.
+    """
+    return (
+        f"Use {RECOMMENDED}. No target has labels, so nothing here says how well it picks for them; `lms-ray verify` "
+        f"does when labels come. {_made(recommended)}"
+    )
+
+
+def _made(recommended: pd.DataFrame) -> str:
     weighed = recommended[recommended["weight"] > 0]
     parts = [f"{weight:.0%} {rule}" for weight, rule in zip(weighed["weight"], weighed["rule"], strict=True)]
-    return f"{sentence}. It was made from the pivots alone, as {', '.join(parts)}: {recommended['reason'].iloc[0]}."
+    return f"It was made from the pivots alone, as {', '.join(parts)}: {recommended['reason'].iloc[0]}."
 
 
 def deployment_table(deployment: pd.DataFrame, rules: Sequence[str]) -> Table:

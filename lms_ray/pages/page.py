@@ -19,10 +19,6 @@ class Findings:
 
     advice: str
     """Which rule to use."""
-    worth: Table
-    """What every selector is worth over the draws."""
-    draws: str
-    """The same as a figure, an SVG document."""
     use: Mapping[str, str]
     """For each target what to use and why."""
     followed: str
@@ -31,6 +27,18 @@ class Findings:
     """Whose labels would help most."""
     deployment: Table
     """The picks of all candidates, for use."""
+    judged: "Judged | None"
+    """How good picks for the targets are; None where no target has labels."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the labels of the targets say."""
+
+    worth: Table
+    """What every selector is worth over the draws."""
+    draws: str
+    """The same as a figure, an SVG document."""
     calibration: Table
     """What was stated of picks, and what came of it."""
     caption: list[str]
@@ -57,14 +65,20 @@ def to_html(
         split_sizes: candidates of meta-train (`train`), meta-dev (`dev`) and meta-test (`test`).
         grid_points: rankers tried for each set of pivots.
     """
+    judged = found.judged
     return template("report.html").render(
         experiment=experiment.without_credentials(),
-        **vars(replace(found, draws=for_page(found.draws), figure=for_page(found.figure))),
+        **vars(replace(found, judged=judged and _drawn(judged))),
         rankers=rankers,
         split_sizes=split_sizes,
         grid_points=grid_points,
         significant=SIGNIFICANT,
     )
+
+
+def _drawn(judged: Judged) -> Judged:
+    """The same with figures to put into HTML."""
+    return replace(judged, draws=for_page(judged.draws), figure=for_page(judged.figure))
 
 
 def template(name: str) -> Template:
@@ -80,12 +94,15 @@ def template(name: str) -> Template:
 
 def to_markdown(experiment: Experiment, found: Findings) -> str:
     """The tables, for GitHub."""
-    blocks = [f"# {escape(experiment.name)}", escape(found.advice), found.worth.to_markdown()]
+    blocks, judged = [f"# {escape(experiment.name)}", escape(found.advice)], found.judged
+    blocks += [judged.worth.to_markdown()] if judged else []
     use = "\n".join(f"- **{escape(target)}** {escape(words)}" for target, words in found.use.items())
     blocks += ["## What to use", escape(found.followed), use, "## What to annotate next", escape(found.next_labels)]
-    blocks += ["## Did it come true?", found.calibration.to_markdown()]
+    blocks += ["## Did it come true?", judged.calibration.to_markdown()] if judged else []
     blocks += ["## Picks for use", found.deployment.to_markdown()]
-    blocks += ["## Soups", found.soups.to_markdown()] if found.soups else []
-    blocks += ["## One draw", found.scores.to_markdown(), *(escape(paragraph) for paragraph in found.caption)]
-    blocks += ["## Every pick", found.details.to_markdown()]
+    blocks += [escape(f"No labels: {', '.join(unjudged)}.")] if (unjudged := experiment.unlabelled_targets) else []
+    if judged:
+        blocks += ["## Soups", judged.soups.to_markdown()] if judged.soups else []
+        blocks += ["## One draw", judged.scores.to_markdown(), *(escape(paragraph) for paragraph in judged.caption)]
+        blocks += ["## Every pick", judged.details.to_markdown()]
     return "\n\n".join(blocks) + "\n"

@@ -115,7 +115,7 @@ def ranker_table(validation: pd.DataFrame, experiment: Experiment) -> Table:
     header = ["Targets", "Pivots", *named, "Kendall's tau", "Lowest in grid", "Highest in grid"]
     rows = []
     for pivots, points in validation.groupby("pivots", sort=False):
-        targets = [target for target in experiment.targets if ",".join(experiment.pivots_for(target)) == pivots]
+        targets = [target for target in experiment.picked_for if ",".join(experiment.pivots_for(target)) == pivots]
         taus = points.groupby(axes)["kendall_tau"].mean()
         seeds = points[points["chosen"]]
         tau = seeds["kendall_tau"].mean()

@@ -92,3 +92,8 @@ def each_once(values: Any) -> Any:
     if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
         raise ValueError("accepted is a list of at least one value, each named once")
     return values
+
+
+def none_twice(values: Any) -> Any:
+    """Validator of a list: none of its values twice; it may be empty."""
+    return each_once(values) if values else values

@@ -17,7 +17,7 @@ RANGE = re.compile(r"\[(\d{0,18}):(\d{0,18})\]$")
 
 
 def _for_every_language(value: Any) -> Any:
-    return {EVERY: value} if isinstance(value, str) else value
+    return {EVERY: value} if isinstance(value, str) else {} if value is None else value
 
 
 Files = Annotated[
@@ -129,10 +129,11 @@ class Data(Model):
     CrossRE's own task: which relation holds between two entities of which it is known that one does."""
     split_seed: Annotated[int, Field(ge=0)] = 0
     """Decides which documents of `ace` are train, dev and test (80%, 10%, 10%)."""
-    text: PathOrUri | None = None
+    text: Annotated[dict[str, PathOrUri], BeforeValidator(_for_every_language)] = Field(default_factory=dict)
     """Unlabelled text, one sentence a line: a path with `{lang}` in it, local to the driver or in an object store
-    (`s3://bucket/text/{lang}.txt`). None: the words of the dev sets. A relative path starts in the folder in which the
-    command is run; `~` is the home directory."""
+    (`s3://bucket/text/{lang}.txt`), or a path for each language, where `*` is every one that is not named. A language
+    without one is described by the words of its dev set. A relative path starts in the folder in which the command is
+    run; `~` is the home directory."""
     limit: Limit = Limit()
     """Use only the first examples of each split."""
 
@@ -151,9 +152,10 @@ class Data(Model):
         for key, formats in (("hub", ("hub",)), ("iob", ("iob", "hub"))):
             if getattr(self, key) and self.format not in formats:
                 raise ValueError(f"{key} is for format {' and '.join(formats)}, found {self.format}")
-        if self.text is not None and "{lang}" not in split(self.text)[0]:
+        everywhere = self.text.get(EVERY)
+        if everywhere is not None and "{lang}" not in split(everywhere)[0]:
             raise ValueError(
-                f"text has no {{lang}} in it, found {shown(self.text)}; accepted is a path like text/{{lang}}.txt"
+                f"text has no {{lang}} in it, found {shown(everywhere)}; accepted is a path like text/{{lang}}.txt"
             )
         return self
 
@@ -184,17 +186,25 @@ class Data(Model):
         """The layout of a language's files of texts."""
         return self.texts.get(language, self.texts.get(EVERY, Texts()))
 
+    def plain_text(self, language: str) -> str | None:
+        """Path of a language's unlabelled text; None where none is named for it."""
+        named = self.text.get(language, self.text.get(EVERY))
+        return None if named is None else named.replace("{lang}", language)
+
     def absolute(self) -> Self:
         """The same with absolute local paths, which workers in other folders find too."""
         update: dict[str, Any] = {
-            key: str(Path(value).absolute())
-            for key in ("root", "text")
-            if (value := getattr(self, key)) is not None and "://" not in value
+            "root": self.root and _absolute(self.root),
+            "text": {key: _absolute(path) for key, path in self.text.items()},
+            "hub": {key: wanted.absolute() for key, wanted in self.hub.items()},
         }
-        update["hub"] = {key: wanted.absolute() for key, wanted in self.hub.items()}
         return self.model_copy(update=update)
 
     def unnamed(self, languages: tuple[str, ...]) -> list[str]:
         """Languages for which neither files nor a data set are named."""
         named = self.hub if self.format == "hub" else self.files
         return [] if EVERY in named else [language for language in languages if language not in named]
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else str(Path(path).absolute())

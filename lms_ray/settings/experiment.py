@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lms_ray.settings import languages
-from lms_ray.settings.base import LocalPath, Model, PathOrUri, Public, Several, each_once
+from lms_ray.settings.base import LocalPath, Model, PathOrUri, Public, Several, each_once, none_twice
 from lms_ray.settings.candidates import Sweep, grid
 from lms_ray.settings.choosing import MetaSplit, Ranker, Selection, Soups
 from lms_ray.settings.data import EVERY, Data
@@ -44,8 +44,14 @@ class Experiment(Model):
     """Language of the training data."""
     pivots: Several[str]
     """Languages with a labelled dev set, on which the ranker learns."""
-    targets: Several[str]
-    """Languages to pick a candidate for. A target that is a pivot is left out of its own ranker's pivots."""
+    targets: Several[str] = ()
+    """Languages to pick a candidate for, with a labelled dev and test set: no rule but the oracles looks at them, they
+    say how good the picks are. A target that is a pivot is left out of its own ranker's pivots."""
+    unlabelled_targets: Several[str] = ()
+    """Further languages to pick a candidate for, of which there is nothing but plain text (`data.text`). Their picks
+    for use stand beside those of the targets, and are not judged; `lms-ray verify` judges them by labels that come
+    later. One that is added to a finished experiment is encoded, and nothing else is. Plain text holds no questions and
+    no pairs of spans: on these tasks, rules that look at what candidates predict have no say for such a language."""
     train_on: Literal["source", "source+pivots"] = "source"
     """`source+pivots`: candidates are fine-tuned on the source's training set and the pivots' dev sets together
     (paper, Table 4); the ranker then learns from the pivots' test sets, which no candidate has seen, and no pivot
@@ -69,18 +75,22 @@ class Experiment(Model):
     cluster: Cluster = Cluster()
     """Which Ray to run on."""
 
-    @field_validator("source", "pivots", "targets")
+    @field_validator("source", "pivots", "targets", "unlabelled_targets")
     @classmethod
     def _known_languages(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for code in (value,) if isinstance(value, str) else value:
             languages.iso639_3(code)
         return value
 
-    _lists = field_validator("pivots", "targets")(each_once)
+    _lists = field_validator("pivots")(each_once)
+    _may_be_empty = field_validator("targets", "unlabelled_targets")(none_twice)
 
     @model_validator(mode="after")
     def _roles_fit(self) -> Self:
         languages.require_distinct(self.languages)
+        if not self.picked_for:
+            raise ValueError("targets: found none, and no unlabelled_targets; accepted is at least one language")
+        self._require_unlabelled()
         if self.source in self.pivots + self.targets:
             raise ValueError(
                 f"source {self.source} is also a pivot or a target; its labels are in every candidate already"
@@ -89,7 +99,7 @@ class Experiment(Model):
         if alone:
             raise ValueError(f"target {alone[0]} is the only pivot: leaving it out of its own ranker leaves none")
         if self.ranker.language_vector != "none":
-            for code in dict.fromkeys(self.pivots + self.targets):
+            for code in dict.fromkeys(self.pivots + self.picked_for):
                 try:
                     languages.vector(code, self.ranker.language_vector)
                 except languages.MissingVectorError as error:
@@ -97,13 +107,13 @@ class Experiment(Model):
                         f"ranker.language_vector is {self.ranker.language_vector}, but {error}; "
                         "accepted are other languages, syntax_knn, or none"
                     ) from None
-        for key in ("files", "hub", "iob", "texts"):
+        for key in ("files", "hub", "iob", "texts", "text"):
             for code in set(getattr(self.data, key)) - {EVERY}:
                 try:
                     languages.iso639_3(code)  # `dan` beside `da` would name nobody
                 except ValueError as error:
                     raise ValueError(f"data.{key}.{code}: {error}") from None
-        unnamed = [] if self.data.format == "toy" else self.data.unnamed(self.languages)
+        unnamed = [] if self.data.format == "toy" else self.data.unnamed(self.labelled_languages)
         if unnamed:
             key = "hub" if self.data.format == "hub" else "files"
             raise ValueError(f"data.{key} names nothing for {', '.join(unnamed)}")
@@ -119,10 +129,38 @@ class Experiment(Model):
             self.meta_split.require(self.number_of_candidates, "sweep describes")
         return self
 
+    def _require_unlabelled(self) -> None:
+        """Refuse an unlabelled target that is labelled, or of which there is no text.
+
+        Raises:
+            ValueError: names the language, and what is accepted.
+        """
+        for target in self.unlabelled_targets:
+            if target in self.labelled_languages:
+                role = "source" if target == self.source else "pivot" if target in self.pivots else "target"
+                raise ValueError(
+                    f"unlabelled_targets: found {target}, a {role}, which has labels; accepted are other languages"
+                )
+            if self.data.format != "toy" and self.data.plain_text(target) is None:
+                raise ValueError(
+                    f"unlabelled_targets: found {target}, for which data.text names no file; accepted are languages of "
+                    f"which there is text, one sentence a line (data.text.{target}=/path/to/text.txt)"
+                )
+
     @property
-    def languages(self) -> tuple[str, ...]:
+    def labelled_languages(self) -> tuple[str, ...]:
         """Source, pivots and targets, each once."""
         return tuple(dict.fromkeys((self.source, *self.pivots, *self.targets)))
+
+    @property
+    def picked_for(self) -> tuple[str, ...]:
+        """Languages for which a candidate is picked, whether or not there are labels to judge it by."""
+        return self.targets + self.unlabelled_targets
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All, each once."""
+        return tuple(dict.fromkeys((*self.labelled_languages, *self.unlabelled_targets)))
 
     @property
     def number_of_candidates(self) -> int:
@@ -132,7 +170,7 @@ class Experiment(Model):
     @property
     def pivot_sets(self) -> set[tuple[str, ...]]:
         """The sets of pivots of which each has rankers of its own."""
-        return {self.pivots_for(target) for target in self.targets}
+        return {self.pivots_for(target) for target in self.picked_for}
 
     @property
     def number_of_rankers(self) -> int:

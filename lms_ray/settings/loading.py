@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from lms_ray.settings import plain_yaml
 from lms_ray.settings.base import ALTERNATIVES, expanded, shown
+from lms_ray.settings.data import EVERY
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
 
@@ -113,8 +114,11 @@ def _parse_override(text: str) -> dict[str, Any]:
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merge(base[key], value) if both else value
+        below = base.get(key)
+        if key == "text" and isinstance(below, str):
+            below = {EVERY: below}  # `data.text.da=...` names one more, and takes nothing from the others
+        both = isinstance(value, dict) and isinstance(below, dict)
+        merged[key] = _merge(below, value) if both else value  # type: ignore[arg-type]  # both are
     return merged
 
 

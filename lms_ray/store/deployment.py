@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from lms_ray.store import lineage
+from lms_ray.settings.errors import MissingError
+from lms_ray.store import lineage, redrawn
 from lms_ray.store.files import Store
 
 PATH = "deployment.parquet"
@@ -62,6 +63,39 @@ def read(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
     store.require(PATH, "ranking")
     lineage.require_same("picks for use", store.read_origin(PATH), origin, "ranking")
     return store.read_table(PATH).to_pandas()
+
+
+def origin(store: Store) -> dict[str, Any]:
+    """What the picks for use that are in the folder were made from.
+
+    Raises:
+        MissingError: there are none, or the scores behind them are gone.
+    """
+    store.require(PATH, "ranking")
+    found = store.read_origin(PATH)
+    redrawn.require(store, found)
+    return found
+
+
+def picked_for(store: Store, origin: Mapping[str, Any], target: str) -> dict[str, str]:
+    """By rule the candidate that it picks of all for one target.
+
+    Raises:
+        MissingError: nothing is picked for it.
+    """
+    picked = read(store, origin)
+    picked = picked[picked["target"] == target]
+    if picked.empty:
+        raise MissingError(f"nothing is picked for {target} yet; run `python -m lms_ray.ranking` first")
+    return dict(zip(picked["rule"], picked["candidate"], strict=True))
+
+
+def stated(store: Store, origin: Mapping[str, Any], target: str) -> dict[str, tuple[float | None, float | None]]:
+    """By rule how probably its pick for a target was said to be better than En-Dev's, and what regret was expected."""
+    rows = read(store, origin).query("target == @target")
+    columns = (rows["better_than_source"], rows["regret"])
+    better, regret = ([None if pd.isna(value) else float(value) for value in column] for column in columns)
+    return dict(zip(rows["rule"], zip(better, regret, strict=True), strict=True))
 
 
 def read_worth(store: Store) -> pd.DataFrame:

@@ -17,7 +17,7 @@ CANDIDATES = ("task", "seed", "source", "train_on", "sweep", "finetune")
 """Settings that decide the candidates."""
 ENCODING = ("data", "encode")
 """Settings that decide what they encode, and how. What the data holds is compared by its hash."""
-RANKING = (*CANDIDATES, *ENCODING, "pivots", "targets", "meta_split", "ranker")
+RANKING = (*CANDIDATES, *ENCODING, "pivots", "targets", "unlabelled_targets", "meta_split", "ranker")
 """Settings that decide the rankings."""
 SELECTION = (*RANKING, "selection")
 """Settings that decide the picks."""

@@ -1,7 +1,7 @@
 """The tables that selection leaves behind: every pick, what rules are worth over many draws, and the pool's scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -124,18 +124,9 @@ def write(
     ]
     schema = pa.schema([("baseline", pa.string()), ("target", pa.string()), ("score", pa.float64())])
     store.write_table(BASELINES, pa.Table.from_pylist(rows, schema))
-    schema = pa.schema(
-        [
-            *(
-                (name, pa.int64() if name == "draw" else pa.string())
-                for name in ("draw", "target", "rule", "statement")
-            ),
-            *((name, pa.bool_() if name == "told" else pa.float64()) for name in ("told", "stated", "happened")),
-        ]
-    )
-    store.write_table(CALIBRATION, pa.Table.from_pylist([asdict(outcome) for outcome in outcomes], schema))
-    store.write_table(SPLITS, pa.Table.from_pylist([asdict(pick) for pick in splits]))
-    store.write_table(PICKS, pa.Table.from_pylist([asdict(pick) for pick in picks]), origin)
+    store.write_table(CALIBRATION, _table(outcomes, Outcome))
+    store.write_table(SPLITS, _table(splits, SplitPick))
+    store.write_table(PICKS, _table(picks, Pick), origin)
 
 
 def read(store: Store) -> list[Pick]:
@@ -175,3 +166,9 @@ def read_baselines(store: Store) -> dict[str, dict[str, float]]:
 def read_pool_scores(store: Store) -> pd.DataFrame:
     """Test scores in [0, 1] of the pool: a row for each candidate, a column for each target."""
     return store.read_table(POOL_SCORES).to_pandas().set_index("candidate")
+
+
+def _table(picks: Sequence[Any], kind: type) -> pa.Table:
+    """Rows of one kind; also where there are none, its columns."""
+    rows = [asdict(pick) for pick in picks]
+    return pa.Table.from_pylist(rows) if rows else pa.table({column.name: [] for column in fields(kind)})

@@ -104,6 +104,11 @@ def read(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -> 
     )
 
 
+def candidates(store: Store, origin: Mapping[str, Any]) -> list[str]:
+    """Ids of all candidates that are picked from, sorted."""
+    return sorted(_table(store, origin, PARTS)["candidate"].unique())
+
+
 def read_recommended(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
     """Rows of pivots, rule, weight, gains and reason."""
     return _table(store, origin, RECOMMENDED)

@@ -21,16 +21,18 @@ def scores(between_GG: np.ndarray, seed: int = 0) -> np.ndarray:
 def test_languages_are_alike_that_lie_in_one_direction_from_the_middle():
     place_GH = np.array([[1.0, 0], [2, 0], [0, 1], [0, 2]]) - [0.75, 0.75]
     feature_CGH = 7 + place_GH + np.random.default_rng(0).normal(scale=0.01, size=(50, 4, 2))
-    similarity_GG = similarity(feature_CGH)
+    similarity_GG = similarity(feature_CGH, feature_CGH)
     np.testing.assert_allclose(np.diag(similarity_GG), 1)
     assert similarity_GG[0, 1] > 0.5 > similarity_GG[0, 2]
-    assert np.array_equal(similarity(np.ones((3, 4, 2))), np.zeros((4, 4)))  # no language differs
+    fewer_GG = similarity(feature_CGH[:, :3], feature_CGH[:, :2])
+    assert np.array_equal(fewer_GG, similarity(feature_CGH, feature_CGH[:, :2])[:3, :3])  # others move nothing
+    assert np.array_equal(similarity(np.ones((3, 4, 2)), np.ones((3, 1, 2))), np.zeros((4, 4)))  # no language differs
 
 
 def test_what_was_planted_is_found_from_the_pivots_and_holds_for_a_target():
     rng = np.random.default_rng(1)
     place_GH = rng.normal(size=(5, 3))
-    similarity_GG = similarity(place_GH[None])
+    similarity_GG = similarity(place_GH[None], place_GH[None])
     between_GG = 0.3 + 0.3 * similarity_GG
     np.fill_diagonal(between_GG, 1.0)
     score_CG = scores(between_GG)

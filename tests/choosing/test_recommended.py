@@ -66,6 +66,33 @@ def with_signals() -> tuple[Known, np.ndarray]:
     return replace(known, observed=Planted(PIVOTS + TARGETS, seen, {}, {}, np.empty((C, 0)), np.zeros(C))), truth_CT
 
 
+def test_a_language_whose_text_gives_no_signals_is_picked_for_by_the_rules_that_are_left():
+    score_C, shares_C = np.arange(4.0), -np.arange(4.0)
+    gains = {"Label shares": np.array([2.0, 2.0]), FOUNDATION: np.array([0.5, 0.5]), "En-Dev": np.array([-3.0, -3.0])}
+    made = recommended.Recommendation(recommended.weigh(gains), gains, np.empty(0), "")
+    assert made.weights == {"Label shares": 1.0}
+    both = {FOUNDATION: score_C, "Label shares": shares_C, "En-Dev": shares_C}
+    assert np.array_equal(made.scores(both), z_scores(shares_C))
+    assert np.array_equal(made.scores({FOUNDATION: score_C, "En-Dev": shares_C}), z_scores(score_C))
+
+
+class Silent(Planted):
+    """The same, but for one language whose text gives no signals."""
+
+    def signals(self, language, pivots, pivot_z_C):
+        return {} if language == TARGETS[1] else super().signals(language, pivots, pivot_z_C)
+
+
+def test_a_target_without_signals_is_picked_for_beside_one_that_has_them(with_signals):
+    known, _ = with_signals
+    observed = Silent(known.observed.languages, known.observed.seen, {}, {}, np.empty((C, 0)), np.zeros(C))
+    made = redraw(replace(known, observed=observed, _made={}), {PIVOTS: TARGETS}, MetaSplit(draws=1))
+    heard, silent = (made.overall[target] for target in TARGETS)
+    assert heard.keys() - silent.keys() >= {"Label shares", "Confidence", "Vote", "Pivots + shares"}
+    assert COMBINED in silent and np.ptp(silent[RECOMMENDED]) > 0 and np.isfinite(silent[RECOMMENDED]).all()
+    assert made.for_use[TARGETS[1]].keys() == silent.keys()
+
+
 def test_the_recommended_rule_follows_what_picks_well_for_the_pivots(with_signals):
     known, truth_CT = with_signals
     made = redraw(known, {PIVOTS: TARGETS}, MetaSplit(draws=1))

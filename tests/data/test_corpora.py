@@ -432,6 +432,61 @@ def test_unlabelled_text_is_of_every_pivot_and_target_once(made: Made, written: 
     )
 
 
+def test_a_target_of_which_there_is_only_text_wants_no_labelled_set(made: Made, written: Write):
+    root = written({"danish.txt": "a\nb"})
+    experiment = made({}, "unlabelled_targets=[da]", f"data.text.da={root}/danish.txt")
+    alone = made({})
+    found = read(experiment)
+    assert names(found.labelled) == names(read(alone).labelled)
+    assert [(text.name, list(text.sentences())) for text in found.texts] == [("da-text", ["a", "b"])]
+    example = tasks.get("pos").example
+    described = roles.describing(experiment, example)
+    assert described == roles.describing(alone, example) | {"da": "da-text"}
+    assert described["fr"] == "fr-dev", "the text of one language makes no other one's"
+    assert roles.signalling(experiment, example) == described
+    (root / "danish.txt").unlink()
+    assert refusal(experiment).startswith(f"data.text: found no file {root}/danish.txt; ")
+
+
+@pytest.mark.parametrize("task", ["qa", "re", "arl"])
+def test_text_holds_no_questions_and_no_pairs_and_gives_features_only(made: Made, written: Write, task: str):
+    root = written({"danish.txt": "a\nb"})
+    experiment = made({}, "unlabelled_targets=[da]", f"data.text.da={root}/danish.txt", task=task)
+    example = tasks.get(task).example
+    assert {text.language for text in read(experiment).texts} == ({"da"} if task == "qa" else {"de", "nl", "fr", "da"})
+    assert roles.describing(experiment, example)["da"] == "da-text"
+    assert roles.signalling(experiment, example) == {"de": "de-dev", "nl": "nl-dev", "fr": "fr-dev"}
+
+
+def test_labels_that_come_later_are_read_as_a_test_set_is(made: Made, written: Write):
+    root = written({"later.conllu": conllu("a", "b"), "broken.conllu": conllu("a") + "1\tb\n", "[1:2]": conllu("c")})
+    experiment = made({}, "data.limit.test=1", "data.labels={NOUN: VERB}")
+    example = tasks.get("pos").example
+    found = corpora.of_file(experiment, example, "da", f"{root}/later.conllu")
+    assert [(one.words, one.tags) for one in found.examples] == [(("a",), ("VERB",)), (("b",), ("VERB",))]
+    assert len(set(found.groups)) == 2
+    longer = written({"longer.conllu": conllu("a", "b", "c")}) / "longer.conllu"
+    assert corpora.of_file(experiment, example, "da", str(longer)).digest != found.digest
+    assert len(corpora.of_file(experiment, example, "da", f"{root}/[1:2]").examples) == 1, "a name is no pattern"
+    for name, said in (
+        ("none.conllu", f"--labels: found no file {root}/none.conllu; accepted is one in the format conllu"),
+        ("broken.conllu", f"{root}/broken.conllu:3: "),
+    ):
+        with pytest.raises(DataError) as refused:
+            corpora.of_file(experiment, example, "da", f"{root}/{name}")
+        assert str(refused.value).startswith(said)
+
+
+def test_later_pairs_are_those_of_types_that_carry_a_relation_in_training(made: Made, written: Write):
+    train = relations(("A", "B", "r"), ("C", "D", None), word="en-train")
+    root = written({"later.jsonl": relations(("A", "B", "r"), ("C", "D", "r"), ("A", "D", None), ("A", "B", None))})
+    experiment = made({"en-train": train}, task="re")
+    found = corpora.of_file(experiment, tasks.get("re").example, "da", f"{root}/later.jsonl")
+    own = corpus(made({"en-train": train, "fr-test": (root / "later.jsonl").read_text()}, task="re"), "fr-test")
+    assert [pair.types for pair in found.examples] == [pair.types for pair in own.examples]
+    assert len(found.examples) < 8
+
+
 def test_text_is_read_line_by_line(written: Write):
     root = written({"de.txt": "\ufeffthe dog\r\n\n  a garden \n\t\nרץ\u2028dog\u0085 ."})
     text = Text("de", root / "de.txt")

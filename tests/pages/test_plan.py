@@ -46,6 +46,16 @@ def test_the_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert any(line.startswith("no wall time: set ") for line in lines)
 
 
+def test_a_target_of_which_there_is_only_text(tmp_path: Path, capsys: pytest.CaptureFixture):
+    languages = ["pivots=[de, es]", "targets=[de]", f"storage={tmp_path}"]
+    alone = planned(load("quickstart", languages), capsys)
+    lines = planned(load("quickstart", [*languages, "unlabelled_targets=[da]"]), capsys)
+    assert alone["unlabelled sentences"] == ["the dev sets' words"]
+    assert lines["unlabelled sentences"] == ["2,400 (1 texts)"]  # 24 candidates, 100 sentences
+    assert lines["encoding, examples"] == alone["encoding, examples"]
+    assert (alone["rankers"], lines["rankers"]) == (["5"], ["10"])  # without de, and of both pivots
+
+
 def test_what_is_saved_and_what_stays(tmp_path: Path, capsys: pytest.CaptureFixture):
     settings = [*FEW, f"storage={tmp_path}", "sweep.save_every=2", "sweep.keep_weights=pool"]
     lines = planned(load("quickstart", settings), capsys)

@@ -173,7 +173,7 @@ def test_workers_in_other_folders_find_local_data(tmp_path, monkeypatch: pytest.
     (tmp_path / "sets" / "de").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     data = Data(root="ud", files="x/{lang}", text="text/{lang}.txt").absolute()
-    assert (data.root, data.text) == (f"{tmp_path}/ud", f"{tmp_path}/text/{{lang}}.txt")
+    assert (data.root, data.text) == (f"{tmp_path}/ud", {"*": f"{tmp_path}/text/{{lang}}.txt"})
     assert data.files == {"*": "x/{lang}"}
     for root, text in (("/ud", None), ("s3://key:secret@bucket/ud?region=eu", "gs://bucket/{lang}.txt")):
         assert Data(root=root, text=text, files="x").absolute() == Data(root=root, text=text, files="x")

@@ -39,7 +39,7 @@ MISTAKES = [  # overrides; in the message: key, what was found, what is accepted
     (["preset=nothing"], ["preset", "'nothing'", "paper, quickstart"]),
     (["targets=[de, xx]"], ["targets", "'xx'", "ISO 639-1"]),
     (["source=english"], ["source", "'english'", "ISO 639-1"]),
-    (["targets=[]"], ["targets", "found []", "at least one value"]),
+    (["targets=[]"], ["targets: found none", "at least one language"]),
     (["pivots=[de, nl, de]"], ["pivots", "['de', 'nl', 'de']", "each named once"]),
     (["pivots=[de, deu, nl]"], ["pivots", "'deu'", "accepted is 'de'"]),
     (["targets=[ger, nl]"], ["targets", "'ger'", "accepted is 'de'"]),
@@ -273,7 +273,11 @@ def test_the_home_directory_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pyt
     paths = ["storage=~/runs", "data.root=~/ud", "data.text=~/t/{lang}", "encoder=~/e", "sweep.checkpoints=~/c/*"]
     found = load("~/mine.yaml", paths)
     home = str(tmp_path)
-    assert (found.storage, found.data.root, found.data.text) == (f"{home}/runs", f"{home}/ud", f"{home}/t/{{lang}}")
+    assert (found.storage, found.data.root, found.data.text) == (
+        f"{home}/runs",
+        f"{home}/ud",
+        {"*": f"{home}/t/{{lang}}"},
+    )
     assert (found.encoder, found.sweep.checkpoints) == (f"{home}/e", f"{home}/c/*")
     assert Hub(path="~/sets/{lang}").path == f"{home}/sets/{{lang}}"
 

@@ -151,6 +151,8 @@ def read_all(folders: Sequence[str]) -> list[Study]:
 
 def _read(store: Store, experiment: Experiment, label: str) -> Study:
     made = picks.read(store)
+    if not experiment.targets:
+        raise ConfigError(f"FOLDER: {store.where()} has no target with labels; accepted are experiments that have some")
     store.require(picks.SPLITS, "selection")  # an earlier version wrote none
     _require_same("picks", store, picks.PICKS, experiment, "selection")
     tried = None

@@ -194,7 +194,7 @@ def test_a_difference_that_changes_from_draw_to_draw_has_no_star(tmp_path: Path)
     splits.loc[is_lms, "score"] = 0.5 + 0.1 * (-1) ** splits["draw"]
     made = [picks.SplitPick(**row) for row in splits.to_dict("records")]
     (found,) = read(store)
-    picks.write(store, found.picks, made, found.pool, {}, picks.origin(store))
+    picks.write(store, found.picks, made, [], found.pool, {}, picks.origin(store))
     rows, _ = filled(9, read(store), None)
     assert not re.search(r"[*†]", rows[0]["LMS"])
 
