@@ -75,4 +75,4 @@ def test_on_a_real_pool_kinship_tells_of_which_targets_the_pivots_say_more(share
         found.append(np.corrcoef(z_CP @ kin.weights(target, pool96.PIVOTS), oracles.test_C)[0, 1])
         plain.append(np.corrcoef(z_CP.mean(1), oracles.test_C)[0, 1])
     assert np.corrcoef(expected, found)[0, 1] > 0.6
-    assert np.mean(found) > np.mean(plain) + 0.02
+    assert np.mean(found) > np.mean(plain) + 0.01
