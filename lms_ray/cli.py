@@ -9,6 +9,8 @@
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
     lms-ray status PATH [--watch]              progress, cost and how to go on, from an experiment's folder alone
     lms-ray verify PATH --target LANG --labels FILE    how its picks for use did, by labels that came later
+    lms-ray rank PATH [key=value ...] --checkpoint FOLDER ... [--target LANG ...]
+                                               where checkpoints that were not in the pool stand beside it
     lms-ray tables FOLDER ... --to FOLDER      the paper's tables and Figure 2 from experiments' folders alone
 
 CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lms_ray.sweep` is `lms-ray sweep`.
@@ -115,6 +117,9 @@ def _do(verb: str, arguments: argparse.Namespace) -> None:
         from lms_ray.pages.paper.show import show_tables
 
         show_tables(arguments.folders, arguments.paper, arguments.to)
+        return
+    if verb == "rank":
+        import_module("lms_ray.rank").rank(arguments.path, arguments.checkpoint, arguments.target, arguments.overrides)
         return
     words = [arguments.config, *arguments.overrides] if arguments.config else []
     config = words.pop(0) if words and "=" not in words[0] else None
@@ -228,6 +233,16 @@ def _parser(stage: str | None) -> argparse.ArgumentParser:
     verify.add_argument("--target", required=True, metavar="LANG", help="a target of it, labelled before or not")
     verify.add_argument(
         "--labels", required=True, metavar="FILE", help="labelled file of that language, in the experiment's own format"
+    )
+    purpose = "where checkpoints that were not in a finished experiment's pool stand beside it"
+    rank = verbs.add_parser("rank", help=purpose, description=f"{purpose}.")
+    rank.add_argument("path", metavar="PATH", help="folder of an experiment, local path or URI")
+    rank.add_argument("overrides", nargs="*", metavar="key=value", help="override one key, such as data.root=/data")
+    rank.add_argument(
+        "--checkpoint", nargs="+", required=True, metavar="FOLDER", help="folder of a model, local path or URI"
+    )
+    rank.add_argument(
+        "--target", nargs="+", default=[], metavar="LANG", help="pick for these only, not for all of its targets"
     )
     purpose = "the paper's tables and Figure 2 from the folders of finished experiments"
     tables = verbs.add_parser("tables", help=purpose, description=f"{purpose}.")

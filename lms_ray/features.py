@@ -10,6 +10,7 @@ from itertools import chain
 from lms_ray.choosing import keeping
 from lms_ray.cluster import encoding
 from lms_ray.data.corpora import Corpus, Text
+from lms_ray.models import shards
 from lms_ray.models.job import Job
 from lms_ray.models.loading import Candidates
 from lms_ray.pages.progress import Progress
@@ -34,7 +35,7 @@ def _encode_missing(job: Job) -> None:
     candidates, models = pool.candidates(store), Candidates(task, experiment, store)
     tokenizer = models.tokenizer(candidates[0])
     wanted = job.corpora.encoded
-    digests = encoding.digests(wanted, tokenizer, experiment)
+    digests = shards.digests(wanted, tokenizer, experiment)
     rows = [_row(corpus, digests[corpus.name], job) for corpus in wanted]
     encodings.write_corpora(store, rows, {"settings": lineage.settings(experiment, lineage.ENCODING)})
     missing = {candidate: encodings.missing(store, candidate, digests) for candidate in candidates}

@@ -42,10 +42,10 @@ def run(job: Job) -> None:
         MissingError: there are no picks or rankings, or they were made for other settings or from other input.
     """
     experiment, store = job.experiment, job.store
-    task = tasks.get(experiment.task)
+    task, candidates = tasks.get(experiment.task), pool.candidates(store)
 
     def origin(keys: Sequence[str], corpora: Sequence[str]) -> dict[str, Any]:
-        return lineage.origin(experiment, keys, store, pool.candidates(store), corpora)
+        return lineage.origin(experiment, keys, store, candidates, corpora)
 
     picked_from = roles.picked_from(experiment, task.example)
     lineage.require_same("picks", picks.origin(store), origin(lineage.SELECTION, picked_from), "selection")

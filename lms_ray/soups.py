@@ -16,6 +16,7 @@ from lms_ray.choosing.gathering import oracles, recall
 from lms_ray.choosing.soups import Judged, Soup
 from lms_ray.cluster import encoding
 from lms_ray.data import roles
+from lms_ray.models import shards
 from lms_ray.models.job import Job
 from lms_ray.models.loading import Candidates
 from lms_ray.models.soups import Soups
@@ -64,7 +65,7 @@ def _encode_missing(job: Job, made: Sequence[Soup]) -> None:
     experiment, store, candidates = job.experiment, job.store, Candidates(job.task, job.experiment, job.store)
     members, read_by = {soup.id: soup.members for soup in made}, soups.read_by(made, experiment)
     tokenizer = candidates.tokenizer(made[0].members[0])
-    digests = encoding.digests(job.corpora.encoded, tokenizer, experiment)
+    digests = shards.digests(job.corpora.encoded, tokenizer, experiment)
     if difference := lineage.differing(encodings.digests(store), digests):
         raise MissingError(f"texts have changed: {difference}; run `python -m lms_ray.features` first")
     missing = {

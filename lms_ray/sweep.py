@@ -12,12 +12,13 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 
+from lms_ray.choosing import judging
 from lms_ray.cluster import examining, search
 from lms_ray.cluster.resources import is_local, set_up
 from lms_ray.models import candidates
@@ -49,6 +50,8 @@ def run(job: Job) -> None:
         records = examining.take_all(job)
     else:
         recipe = candidates.prepare(job)
+        if experiment.sweep.objective == "recommended":
+            recipe = replace(recipe, objective=judging.objective(recipe))
         if experiment.sweep.search == "optuna":
             wanted, done = _search(recipe)
         else:
@@ -88,7 +91,7 @@ def _search(recipe: Recipe) -> tuple[list[Candidate], Records]:
             "search: optuna proposes one candidate more than can run, so a cluster grows by one worker at a time; with "
             "sweep.resources.workers it is asked for so many at once"
         )
-    scores = {candidate: done[candidate]["dev_score"] for candidate in begun if candidate in done}
+    scores = {candidate: recipe.maximised(done[candidate]) for candidate in begun if candidate in done}
     next_seed = 1 + max((candidate.seed for candidate in begun), default=-1)
     algorithm = search.algorithm(sweep, scores, next_seed, seed_for(seed, "search", len(begun)))
     proposed, fresh = _tune(recipe, progress, None, algorithm, samples=more)
@@ -199,7 +202,7 @@ class Trial(tune.Trainable):
         except Exception:
             store.write_bytes(f"{unit}/{pool.ERROR}", without_credentials(traceback.format_exc()).encode())
             raise
-        return {"dev_score": record["dev_score"], "record": record, "notes": notes.lines, "done": True}
+        return {search.METRIC: self.recipe.maximised(record), "record": record, "notes": notes.lines, "done": True}
 
 
 class _Report(tune.Callback):

@@ -88,7 +88,8 @@ def test_however_a_job_ends_its_status_says_so(
 
 
 @pytest.mark.parametrize(
-    "verb", ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status", "verify", "tables"]
+    "verb",
+    ["sweep", "features", "ranking", "selection", "report", "plan", "config", "status", "rank", "verify", "tables"],
 )
 def test_every_verb_has_help(lms_ray, capsys: pytest.CaptureFixture, verb: str):
     assert lms_ray(verb, "--help") == 0

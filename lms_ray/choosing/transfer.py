@@ -51,7 +51,7 @@ def read(folder: str, experiment: Experiment, pool: Collection[str]) -> list[Sav
     where = f"ranker.transfer_from: {store.where()}"
     if store.root == Store(experiment.folder).root:
         raise RankingError(f"{where} is this experiment itself; accepted is the folder of another one")
-    kept = rankings.read_kept(store)
+    saved = kept(store)
     there = rankings.settings(store)
     here = lineage.settings(experiment, ["ranker"])
     if difference := lineage.differing({key: there.get(key) for key in ALIKE}, {key: here[key] for key in ALIKE}):
@@ -65,7 +65,19 @@ def read(folder: str, experiment: Experiment, pool: Collection[str]) -> list[Sav
             f"{min(taught)}; accepted are other candidates, or the same meta_split and seed"
         )
     identity.warn_of_another_encoder(store, experiment)
-    return [Saved(tuple(record["pivots"]), record, load(record["fit"], weights)) for record, weights in kept]
+    return saved
+
+
+def kept(store: Store) -> list[Saved]:
+    """The rankers that the experiment in a folder has chosen.
+
+    Raises:
+        MissingError: it has none of its own.
+    """
+    return [
+        Saved(tuple(record["pivots"]), record, load(record["fit"], weights))
+        for record, weights in rankings.read_kept(store)
+    ]
 
 
 def apply(

@@ -9,9 +9,9 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,16 +21,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.cluster.resources import room, set_up, workers_for
 from lms_ray.data.corpora import Corpus, Text
+from lms_ray.models import shards
 from lms_ray.models.encode import Encoded, encode
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Notes, noting
 from lms_ray.settings.errors import BrokenError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.hashing import content_hash
 from lms_ray.settings.models import Encode, FineTune
-from lms_ray.store import encodings, pool
+from lms_ray.store import pool
 from lms_ray.store.attempts import Use
-from lms_ray.store.encodings import Beginning, Encoding
+from lms_ray.store.encodings import Encoding
 from lms_ray.tasks.base import Task
 from lms_ray.tasks.windows import Windows
 
@@ -79,22 +79,6 @@ class Result:
     use: Use
 
 
-def digests(
-    wanted: Sequence[Corpus | Text], tokenizer: PreTrainedTokenizerBase, experiment: Experiment
-) -> dict[str, str]:
-    """Hash of all that decides the encodings of each corpus, but the model."""
-    settings = (
-        encodings.VERSION,
-        tokenizer.backend_tokenizer.to_str(),
-        experiment.finetune.max_length,
-        experiment.finetune.stride,
-        experiment.encode.model_dump(
-            exclude={"resources", "batch_tokens"}
-        ),  # in float32 these change the last digits at most
-    )
-    return {corpus.name: content_hash(corpus.digest, settings) for corpus in wanted}
-
-
 def encode_all(
     job: Job, tokenizer: PreTrainedTokenizerBase, wanted: Mapping[str, Collection[str]], models: Models
 ) -> Iterator[Read]:
@@ -111,59 +95,31 @@ def encode_all(
     """
     experiment, task = job.experiment, job.task
     needed = {name for names in wanted.values() for name in names}
-    shards = _tokenise([corpus for corpus in job.corpora.encoded if corpus.name in needed], task, experiment, tokenizer)
+    texts = _tokenise([corpus for corpus in job.corpora.encoded if corpus.name in needed], task, experiment, tokenizer)
     work = {
-        model: [index for index, shard in enumerate(shards) if shard.corpus in names] for model, names in wanted.items()
+        model: [index for index, shard in enumerate(texts) if shard.corpus in names] for model, names in wanted.items()
     }
     arrived: dict[str, dict[int, Result]] = defaultdict(dict)
-    for result in _stream(work, shards, job, models):
+    for result in _stream(work, texts, job, models):
         arrived[result.model][result.shard] = result
         if len(arrived[result.model]) < len(work[result.model]):
             continue
         of_shard = arrived.pop(result.model)
         parts: dict[str, list[Encoded]] = defaultdict(list)
         for index in work[result.model]:
-            parts[shards[index].corpus].append(of_shard[index].encoded)
-        whole = {name: _whole(of_corpus, task, experiment.encode) for name, of_corpus in parts.items()}
+            parts[texts[index].corpus].append(of_shard[index].encoded)
+        whole = {name: shards.whole(of_corpus, task, experiment.encode) for name, of_corpus in parts.items()}
         yield Read(result.model, whole, [part.use for part in of_shard.values()])
-
-
-def _whole(shards: Sequence[Encoded], task: Task, settings: Encode) -> Encoding:
-    """A corpus from its shards, in their order; of its first examples the labels are kept."""
-    units_E = np.concatenate([shard.units_E for shard in shards])[: settings.predictions]
-    beginnings = []
-    for place, count in enumerate(np.cumsum([shard.examples for shard in shards]).tolist(), 1):
-        if count in settings.beginnings and place < len(shards):
-            beginnings.append(Beginning(count, *_means(shards[:place], task), int(units_E[:count].sum())))
-    feature_H, signals = _means(shards, task)
-    return Encoding(
-        feature_H,
-        np.concatenate([shard.statistics_ES for shard in shards]),
-        signals,
-        np.concatenate([shard.label_U for shard in shards])[: units_E.sum()],
-        beginnings,
-    )
-
-
-def _means(shards: Sequence[Encoded], task: Task) -> tuple[np.ndarray, dict[str, Any]]:
-    """Feature and signals of some shards together."""
-    feature_H = np.sum([shard.cls_sum_H for shard in shards], axis=0) / sum(shard.examples for shard in shards)
-    tally = np.sum([shard.tally for shard in shards], axis=0)
-    return feature_H, task.means(tally) if len(tally) else {}
 
 
 def _tokenise(
     wanted: Sequence[Corpus | Text], task: Task, experiment: Experiment, tokenizer: PreTrainedTokenizerBase
 ) -> list[Shard]:
     """Shards of all corpora in the object store; much text is tokenised in parallel."""
-    pieces = (
-        (corpus.name, piece)
-        for corpus in wanted
-        for piece in _chunks(corpus.examples if isinstance(corpus, Corpus) else corpus.sentences(), experiment.encode)
-    )
+    pieces = ((corpus.name, piece) for corpus in wanted for piece in shards.pieces(corpus, experiment.encode))
     if sum(map(len, wanted)) <= IN_DRIVER:
         made = [(name, *_windows(name, piece, task, tokenizer, experiment.finetune)) for name, piece in pieces]
-        shards = [Shard(name, ray.put(windows)) for name, windows, _ in made]
+        texts = [Shard(name, ray.put(windows)) for name, windows, _ in made]
         noted = [notes for _, _, notes in made]
     else:
         remote: Any = ray.remote(num_cpus=1, num_returns=2, max_retries=-1)(_windows)  # nodes may go at any time
@@ -173,11 +129,11 @@ def _tokenise(
             pending.append((name, *remote.remote(name, piece, *shared, experiment.finetune)))
             if len(pending) > AHEAD:  # text may be larger than memory: read on when some of it is tokenised
                 ray.wait([pending[-AHEAD][1]])
-        shards = [Shard(name, windows) for name, windows, _ in pending]
+        texts = [Shard(name, windows) for name, windows, _ in pending]
         noted = ray.get([notes for _, _, notes in pending])
     for line in dict.fromkeys(chain.from_iterable(noted)):
         log.info("%s", line)
-    return shards
+    return texts
 
 
 def _windows(
@@ -185,14 +141,11 @@ def _windows(
 ) -> tuple[Windows, list[str]]:
     """A shard of examples or sentences tokenised, and what was noted of it."""
     with noting(Notes(corpus)) as notes:
-        if isinstance(items[0], str):
-            windows = task.text_windows(list(items), tokenizer, settings.max_length)
-        else:
-            windows = task.windows(items, tokenizer, settings.max_length, settings.stride)
+        windows = shards.tokenised(items, task, tokenizer, settings)
     return windows, notes.lines
 
 
-def _stream(work: dict[str, list[int]], shards: list[Shard], job: Job, models: Models) -> Iterator[Result]:
+def _stream(work: dict[str, list[int]], texts: list[Shard], job: Job, models: Models) -> Iterator[Result]:
     """Results in the order in which they are finished."""
     settings, cluster = job.experiment.encode, job.experiment.cluster
     resources = settings.resources
@@ -220,7 +173,7 @@ def _stream(work: dict[str, list[int]], shards: list[Shard], job: Job, models: M
             "task": job.task,
             "settings": settings,
             "models": models,
-            "windows": [shard.windows for shard in shards],
+            "windows": [shard.windows for shard in texts],
         },
     )
     batches: Iterator[Any] = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
@@ -236,15 +189,6 @@ def _stream(work: dict[str, list[int]], shards: list[Shard], job: Job, models: M
             if job.store.done(pool.unit(candidate)) is None:  # an actor found it broken
                 raise BrokenError(f"{job.store.where(pool.unit(candidate))}: broken; run the sweep again") from None
         raise
-
-
-def _chunks(items: Iterable[Any], settings: Encode) -> Iterator[list[Any]]:
-    """Shards, cut also where a beginning ends."""
-    rest, taken, size = iter(items), 0, min(settings.shard_examples, *settings.beginnings)
-    while chunk := list(islice(rest, size)):
-        yield chunk
-        taken += len(chunk)
-        size = min([settings.shard_examples, *(end - taken for end in settings.beginnings if end > taken)])
 
 
 class EncodingActor:

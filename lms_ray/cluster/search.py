@@ -9,28 +9,36 @@ from ray.tune.search.optuna import OptunaSearch
 
 from lms_ray.settings.candidates import Candidate, Range, Sweep
 
+METRIC = "objective"
+"""What Tune calls the number that a trial reports, whatever it is."""
 SEARCHED = ("learning_rate", "epochs", "batch_size")
 
 
 def algorithm(sweep: Sweep, known: Mapping[Candidate, float], next_seed: int, sampler_seed: int) -> OptunaSearch:
-    """A search by TPE on the source's dev score.
+    """A search by TPE on what `sweep.objective` says.
 
     Args:
         sweep: what is searched.
-        known: dev scores of candidates that are done, in the order in which they were proposed.
+        known: the objective of candidates that are done, in the order in which they were proposed.
         next_seed: of the next candidate.
         sampler_seed: of the sampler.
     """
     search = _SeededOptuna(
         {f"candidate/{key}": _distribution(getattr(sweep, key), whole=key != "learning_rate") for key in SEARCHED},
-        metric="dev_score",
+        metric=METRIC,
         mode="max",
-        sampler=optuna.samplers.TPESampler(seed=sampler_seed),
+        sampler=optuna.samplers.TPESampler(n_startup_trials=startup(sweep), seed=sampler_seed),
         points_to_evaluate=[_point(candidate) for candidate in known] or None,
         evaluated_rewards=list(known.values()) or None,
     )
     search.next_seed = next_seed
     return search
+
+
+def startup(sweep: Sweep) -> int:
+    """How many candidates are drawn at random before the sampler follows what it knows: ten, of few a quarter."""
+    assert sweep.candidates is not None
+    return min(10, max(2, sweep.candidates // 4))
 
 
 def is_within(candidate: Candidate, sweep: Sweep) -> bool:

@@ -5,23 +5,25 @@ one tokenizer and have one set of labels; the order of the labels may differ. Ea
 """
 
 import hashlib
+import json
 import platform
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote
 
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from lms_ray.data.corpora import Corpus
 from lms_ray.data.files import WILDCARDS, Bucket, matching
 from lms_ray.models import encoder, folders
 from lms_ray.models.encode import diverged, encode
 from lms_ray.settings.base import shown
+from lms_ray.settings.candidates import Candidate
 from lms_ray.settings.errors import AbsentError, ConfigError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
@@ -51,6 +53,36 @@ class Standard:
     """Patterns of the folders whose weights may be pickled."""
     digest: str
     """Hash over what decides a score, without the checkpoints."""
+    name: str = "the first one"
+    """What messages call it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint that fits a standard, as long as its files are at hand."""
+
+    id: str
+    """The name of its folder, and the beginning of its hash."""
+    digest: str
+    """Hash over configuration and weights: the same checkpoint elsewhere has the same."""
+    standard: Standard
+    local: Path
+    """Its folder, or a copy."""
+    tokenizer: PreTrainedTokenizerBase
+    is_safe: bool
+    """Whether its weights are safetensors."""
+    made_as: Candidate | None
+    """How it was fine-tuned, where it is a candidate of some experiment, whose folder says so."""
+
+    def load(self, device: str) -> PreTrainedModel:
+        """The model, its outputs in the order of the standard's labels.
+
+        Raises:
+            ValueError: its labels or weights do not fit.
+        """
+        model = self.standard.task.load(self.local, device, self.is_safe)
+        folders.require_embeddings(model, self.tokenizer)
+        return model
 
 
 def find(checkpoints: str) -> list[str]:
@@ -160,9 +192,9 @@ def standard(experiment: Experiment, task: Task, dev: Corpus) -> Standard:
         ConfigError: the first checkpoint cannot be read, or is not of the experiment's task.
         DataError: a dev example has a label that the checkpoint does not have.
     """
-    finetune = experiment.finetune
     with _first(experiment) as first, local_copy(Store(first), weights=False) as local:
         config, tokenizer = folders.load_config(local), folders.load_tokenizer(local)
+    finetune = experiment.finetune
     encoder.check_length(finetune.max_length, encoder.longest(config, tokenizer))
     lacking = [name for name in task.special_tokens if name not in tokenizer.vocab]
     if lacking or (NONE in task.outputs(()) and NONE not in task.labels):
@@ -171,11 +203,34 @@ def standard(experiment: Experiment, task: Task, dev: Corpus) -> Standard:
             f"accepted for {experiment.task} are labels with {NONE} for none, and a tokenizer with "
             f"{', '.join(task.special_tokens) or 'any sub-words'}"
         )
-    text = tokenizer.backend_tokenizer.to_str()
+    return _standard(experiment, task, dev, config, tokenizer, tuple(find(experiment.sweep.checkpoints or "")))
+
+
+def standard_of_pool(experiment: Experiment, task: Task, dev: Corpus, store: Store) -> Standard:
+    """What a checkpoint is held against that is to stand beside the candidates of an experiment: the first of these.
+
+    Raises:
+        MissingError: there are no candidates yet.
+        StorageError, BrokenError, ValueError: the first one's folder cannot be read.
+    """
+    with folder_of(pool.candidates(store)[0], store, experiment) as local:
+        config, tokenizer = folders.load_config(local), folders.load_tokenizer(local)
+    return replace(_standard(experiment, task, dev, config, tokenizer, ()), name="the pool")
+
+
+def _standard(
+    experiment: Experiment,
+    task: Task,
+    dev: Corpus,
+    config: PretrainedConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    checkpoints: tuple[str, ...],
+) -> Standard:
+    text, finetune = tokenizer.backend_tokenizer.to_str(), experiment.finetune
     return Standard(
         experiment=experiment,
         task=task,
-        folders=tuple(find(experiment.sweep.checkpoints or "")),
+        folders=checkpoints,
         config=config,
         tokenizer=text,
         dev=task.windows(dev.examples, tokenizer, finetune.max_length, finetune.stride),
@@ -203,26 +258,14 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
         AbsentError: it is not on this machine.
     """
     started = time.time()
-    store = _opened(folder)
-    signature = store.signature()
-    with local_copy(store) as local:
-        found, wanted = _shared(folders.load_config(local)), _shared(standard.config)
-        differing = [key for key in SHARED if found[key] != wanted[key]]
-        if differing:
-            difference = ", ".join(f"{key} {found[key]} instead of {wanted[key]}" for key in differing)
-            raise ValueError(f"its architecture differs from the first one's: {difference}")
-        tokenizer = folders.load_tokenizer(local)
-        if tokenizer.backend_tokenizer.to_str() != standard.tokenizer:
-            raise ValueError("its tokenizer differs from the first one's")
-        is_safe = folders.uses_safetensors(local, folders.is_named(folder, standard.allow_pickled))
-        model = standard.task.load(local, device, is_safe)
-        folders.require_embeddings(model, tokenizer)
-        digest = _digest(local)
+    signature = _opened(folder).signature()
+    with opened(folder, standard) as checkpoint:
+        model = checkpoint.load(device)
     statistics_ES = encode(model, standard.task, standard.dev, standard.experiment.encode).statistics_ES
     return {
-        "id": f"{PurePosixPath(store.file_system[1]).name}-{digest[:8]}",
+        "id": checkpoint.id,
         "path": without_credentials(folder),
-        "digest": digest,
+        "digest": checkpoint.digest,
         "signature": signature,
         "standard": standard.digest,
         "dev_score": float(standard.task.score(statistics_ES.sum(0))),
@@ -231,6 +274,44 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
         "seconds": time.time() - started,
         "device": device,
     }
+
+
+@contextmanager
+def opened(folder: str, standard: Standard) -> Iterator[Checkpoint]:
+    """A checkpoint, held against the standard.
+
+    Args:
+        folder: of the checkpoint, local or in an object store.
+        standard: what it must fit.
+
+    Raises:
+        ValueError: it cannot be read or does not fit; says the difference.
+        AbsentError: it is not on this machine.
+    """
+    store = _opened(folder)
+    with local_copy(store) as local:
+        if difference := differing(folders.load_config(local), standard.config):
+            raise ValueError(f"its architecture differs from {standard.name}'s: {difference}")
+        tokenizer = folders.load_tokenizer(local)
+        if tokenizer.backend_tokenizer.to_str() != standard.tokenizer:
+            raise ValueError(f"its tokenizer differs from {standard.name}'s")
+        is_safe = folders.uses_safetensors(local, folders.is_named(folder, standard.allow_pickled))
+        digest = _digest(local)
+        name = f"{PurePosixPath(store.file_system[1]).name}-{digest[:8]}"
+        yield Checkpoint(name, digest, standard, local, tokenizer, is_safe, _made_as(local))
+
+
+def _made_as(folder: Path) -> Candidate | None:
+    try:
+        return Candidate(**json.loads((folder / pool.SETTING).read_bytes()))
+    except (OSError, ValueError, TypeError):  # any other checkpoint may have a file of this name
+        return None
+
+
+def differing(found: PretrainedConfig, wanted: PretrainedConfig) -> str:
+    """The settings in which an architecture is another one, with both values; empty where there are none."""
+    ours, theirs = _shared(found), _shared(wanted)
+    return ", ".join(f"{key} {ours[key]} instead of {theirs[key]}" for key in SHARED if ours[key] != theirs[key])
 
 
 def _all_in(folder: str) -> str:

@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import Any, Protocol
 
 import torch
+from transformers import PreTrainedModel
 
 from lms_ray.models.encode import encode
 from lms_ray.models.encoder import Encoder
@@ -33,6 +35,19 @@ from lms_ray.tasks.windows import Windows
 log = logging.getLogger(__name__)
 
 
+class Objective(Protocol):
+    """What a search maximises in place of the score on the source's dev set."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that decides what it says."""
+        ...
+
+    def __call__(self, model: PreTrainedModel, candidate: Candidate) -> dict[str, float]:
+        """The scores of a model by target, of which the mean counts."""
+        ...
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What all candidates share, put into the object store once."""
@@ -47,22 +62,36 @@ class Recipe:
     dev: Windows
     dev_digest: str
     """Of the source's dev set, on which the recorded score was measured."""
+    objective: Objective | None = None
+    """None where the dev score is what counts."""
 
     def id(self, candidate: Candidate) -> str:
         """Id of a candidate that is made after this recipe."""
         return candidate.id(self.config_hash)
 
     def finished(self, candidate: Candidate) -> dict[str, Any] | None:
-        """The record of a candidate that is whole and was scored on today's dev set; otherwise None.
+        """The record of a candidate that is whole and was scored as today; otherwise None.
 
         Raises:
-            MissingError: it was scored on another dev set, and its weights are gone.
+            MissingError: it was scored on another dev set or by another objective, and its weights are gone.
         """
         record = self.store.done(pool.unit(self.id(candidate)))
-        if record is None or record["dev"] == self.dev_digest:
+        if record is None or self.is_scored(record):
             return record
-        pool.require_weights(self.store, [self.id(candidate)], f"{self.experiment.source}-dev has changed")
+        changed = (
+            f"{self.experiment.source}-dev" if record["dev"] != self.dev_digest else "what judges (sweep.objective)"
+        )
+        pool.require_weights(self.store, [self.id(candidate)], f"{changed} has changed")
         return None
+
+    def is_scored(self, record: dict[str, Any]) -> bool:
+        """Whether a candidate was scored on today's dev set and by today's objective."""
+        is_judged = self.objective is None or record.get("judge") == self.objective.digest
+        return record["dev"] == self.dev_digest and is_judged
+
+    def maximised(self, record: dict[str, Any]) -> float:
+        """What a search maximises, of a candidate that is done."""
+        return record["dev_score" if self.objective is None else "objective"]
 
 
 def prepare(job: Job) -> Recipe:
@@ -111,7 +140,7 @@ def fine_tune(
     """
     store, unit = recipe.store, pool.unit(recipe.id(candidate))
     if record := store.done(unit):
-        return record if record["dev"] == recipe.dev_digest else _score_again(unit, record, recipe, device)
+        return record if recipe.is_scored(record) else _score_again(unit, candidate, record, recipe, device)
     started = time.time()
     resume = f"{unit}/{pool.RESUME}"
     store.write_json(f"{unit}/{pool.SETTING}", asdict(candidate))
@@ -134,7 +163,7 @@ def fine_tune(
         "id": recipe.id(candidate),
         **asdict(candidate),
         "config_hash": recipe.config_hash,
-        **_dev_score(tuner.model, recipe),
+        **_scores(tuner.model, candidate, recipe),
         "diverged": tuner.diverged,
         "started": started,
         "seconds": time.time() - started,
@@ -169,16 +198,22 @@ def _begin(candidate: Candidate, recipe: Recipe, resume: str, device: str) -> Fi
     return tuner
 
 
-def _score_again(unit: str, record: dict[str, Any], recipe: Recipe, device: str) -> dict[str, Any]:
-    """The record of a whole candidate, its score measured on a dev set that has changed since."""
+def _score_again(
+    unit: str, candidate: Candidate, record: dict[str, Any], recipe: Recipe, device: str
+) -> dict[str, Any]:
+    """The record of a whole candidate, scored again: the dev set or the objective has changed since."""
     store = recipe.store
     with store.as_local(unit) as folder:
         model = recipe.task.load(folder, device)
-    record = record | _dev_score(model, recipe)
+    record = record | _scores(model, candidate, recipe)
     store.commit(unit, record, store.files_of(unit))
     return record
 
 
-def _dev_score(model: Any, recipe: Recipe) -> dict[str, Any]:
+def _scores(model: Any, candidate: Candidate, recipe: Recipe) -> dict[str, Any]:
     statistics_ES = encode(model, recipe.task, recipe.dev, recipe.experiment.encode).statistics_ES
-    return {"dev_score": float(recipe.task.score(statistics_ES.sum(0))), "dev": recipe.dev_digest}
+    scores = {"dev_score": float(recipe.task.score(statistics_ES.sum(0))), "dev": recipe.dev_digest}
+    if recipe.objective is None:
+        return scores
+    judged = recipe.objective(model, candidate)
+    return {**scores, "objective": fmean(judged.values()), "judged": judged, "judge": recipe.objective.digest}

@@ -59,8 +59,8 @@ class Sweep(Model):
     """The candidates: which settings are fine-tuned, and where."""
 
     search: Literal["grid", "optuna"] = "grid"
-    """`grid` takes every combination of the lists; `optuna` samples lists and ranges (TPE on the source's
-    dev score). What a search proposes depends on the order in which candidates finish; a grid is always the same."""
+    """`grid` takes every combination of the lists; `optuna` samples lists and ranges (TPE on
+    `objective`). What a search proposes depends on the order in which candidates finish; a grid is always the same."""
     checkpoints: PathOrUri | None = None
     """Folders of fine-tuned checkpoints, local or in an object store, to choose from in place of fine-tuning: a
     pattern (`s3://bucket/ner/*`), or one folder that holds them. The settings of the grid are then of no use. A
@@ -76,6 +76,15 @@ class Sweep(Model):
     and its seed: no two share a head or a data order, and a larger grid later keeps the finished ones."""
     candidates: PositiveInt | None = None
     """Number of candidates, for `search: optuna` only."""
+    objective: Literal["dev", "recommended"] = "dev"
+    """What `search: optuna` maximises: the score on the source's dev set, or (an experiment of ours, no proven way) the
+    recommended score, by which `judged_by` would pick: each candidate is passed through that experiment's texts and
+    scored beside its pool. No label of a target is looked at."""
+    judged_by: PathOrUri | None = None
+    """Folder of an experiment with rankings, of the same task, encoder and labels, whose pool, rankers and rules judge,
+    for `objective: recommended` only. Its data are read where it found them."""
+    judged_for: Several[str] | None = None
+    """Targets of that experiment over which the recommended score is averaged; none names all of them."""
     max_failures: Annotated[int, Field(ge=0)] = 3
     """How often a candidate goes on from its last saved epoch after an error or a lost worker, before it counts as
     failed."""
@@ -91,7 +100,7 @@ class Sweep(Model):
     resources: Resources = Resources()
     """What one candidate takes while it is fine-tuned."""
 
-    _lists = field_validator(*AXES)(each_once)
+    _lists = field_validator(*AXES, "judged_for")(each_once)
 
     @model_validator(mode="after")
     def _fits_search(self) -> Self:
@@ -104,6 +113,18 @@ class Sweep(Model):
             raise ValueError(
                 "candidates is the number of candidates of search: optuna, to be given there and only there"
             )
+        if self.objective == "recommended" and self.search != "optuna":
+            raise ValueError(
+                f"objective: recommended is what a search maximises, found search: {self.search}; accepted is "
+                "search: optuna"
+            )
+        if (self.objective == "recommended") != (self.judged_by is not None):
+            raise ValueError(
+                "judged_by is the folder of the experiment that judges for objective: recommended, to be given there "
+                "and only there"
+            )
+        if self.judged_for and not self.judged_by:
+            raise ValueError("judged_for names targets of the experiment in judged_by, which is not set")
         count = self.candidates or self.seeds * prod(len(getattr(self, axis)) for axis in AXES)
         if count > MOST_CANDIDATES:
             raise ValueError(f"found {count} candidates; accepted are at most {MOST_CANDIDATES}")

@@ -185,10 +185,9 @@ class Experiment(Model):
 
     def absolute(self) -> Self:
         """The same with absolute local paths, which workers in other folders find too."""
-        sweep = self.sweep
-        if sweep.checkpoints and "://" not in sweep.checkpoints:
-            sweep = sweep.model_copy(update={"checkpoints": str(Path(sweep.checkpoints).absolute())})
-        return self.model_copy(update={"data": self.data.absolute(), "sweep": sweep})
+        folders = {key: getattr(self.sweep, key) for key in ("checkpoints", "judged_by")}
+        found = {key: str(Path(path).absolute()) for key, path in folders.items() if path and "://" not in path}
+        return self.model_copy(update={"data": self.data.absolute(), "sweep": self.sweep.model_copy(update=found)})
 
     def without_credentials(self) -> Self:
         """The same as it may be shown: no URI names a key."""

@@ -8,6 +8,7 @@ checked before any work starts; a `ConfigError` names the key, what was found an
 
 import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,21 @@ def load(config: str | None = None, overrides: list[str] | None = None) -> Exper
     values, folder = _read("quickstart" if config is None else config)
     for override in overrides or []:
         values = _merge(values, _parse_override(override))
-    values = _on_its_preset(values, folder)
+    return _checked(_on_its_preset(values, folder))
+
+
+def revised(values: dict[str, Any], overrides: Iterable[str]) -> Experiment:
+    """A resolved configuration, as `to_yaml` writes it, with overrides.
+
+    Raises:
+        ConfigError: with one line for everything that is wrong.
+    """
+    for override in overrides:
+        values = _merge(values, _parse_override(override))
+    return _checked(values)
+
+
+def _checked(values: dict[str, Any]) -> Experiment:
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:

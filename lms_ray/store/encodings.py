@@ -7,6 +7,7 @@
     encodings/<id>/predictions.parquet   the label that each unit of a corpus's first examples is given
     encodings/<id>/beginnings.parquet    features and signals of the first examples of each corpus, and how many labels
     encodings/<id>/statistics.parquet    example statistics themselves, which are many: read them for a few candidates
+    newcomers/<id>/                      the same of a checkpoint that is held against the pool
 
 Shape suffixes: C candidates, G corpora, H hidden, E examples, S statistics, U units (what gets a label).
 """
@@ -26,6 +27,8 @@ from lms_ray.store.files import Store
 
 CORPORA = "corpora.parquet"
 FOLDER = "encodings"
+NEWCOMERS = "newcomers"
+"""In place of `FOLDER`, for checkpoints that are no candidates: the same tables."""
 VERSION = 5
 """Of the tables: what was written by an older one is encoded again."""
 TABLES = ("features", "sums", "signals", "predictions", "beginnings", "statistics")
@@ -209,7 +212,13 @@ def require(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> 
         raise MissingError(f"nothing was encoded on {', '.join(absent)}; run `python -m lms_ray.features` first")
 
 
-def features(store: Store, candidates: Sequence[str], corpora: Sequence[str], first: int | None = None) -> np.ndarray:
+def features(
+    store: Store,
+    candidates: Sequence[str],
+    corpora: Sequence[str],
+    first: int | None = None,
+    folder: str = FOLDER,
+) -> np.ndarray:
     """Mean [CLS] vectors over the named corpora, shape (C, G, H), float64.
 
     Args:
@@ -217,13 +226,14 @@ def features(store: Store, candidates: Sequence[str], corpora: Sequence[str], fi
         candidates: ids.
         corpora: names.
         first: over so many first examples of each (of `encode.beginnings`), or all where it has no more.
+        folder: `FOLDER` or `NEWCOMERS`.
 
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
     result = []
     for candidate in candidates:
-        table = _read(store, candidate, "features", corpora, first)
+        table = _read(store, candidate, "features", corpora, first, folder)
         feature_NH = np.stack(table["feature"].to_numpy(zero_copy_only=False))
         result.append(feature_NH[_rows_of(table, candidate, corpora)])
     return np.stack(result)
@@ -248,7 +258,11 @@ def sums(
 
 
 def signals(
-    store: Store, candidates: Sequence[str], corpora: Sequence[str], first: int | None = None
+    store: Store,
+    candidates: Sequence[str],
+    corpora: Sequence[str],
+    first: int | None = None,
+    folder: str = FOLDER,
 ) -> dict[str, np.ndarray]:
     """What was seen without labels, by the names of `tasks.tally`: shape (C, G), or (C, G, ...) of a list, float64.
 
@@ -259,13 +273,14 @@ def signals(
         candidates: ids.
         corpora: names.
         first: of so many first examples of each, as for `features`.
+        folder: `FOLDER` or `NEWCOMERS`.
 
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
     tables = []
     for candidate in candidates:
-        table = _read(store, candidate, "signals", corpora, first)
+        table = _read(store, candidate, "signals", corpora, first, folder)
         tables.append(table.take(_rows_of(table, candidate, corpora)))
     shape = len(candidates), len(corpora)
     result = {}
@@ -279,7 +294,11 @@ def signals(
 
 
 def predictions(
-    store: Store, candidates: Sequence[str], corpora: Sequence[str], first: int | None = None
+    store: Store,
+    candidates: Sequence[str],
+    corpora: Sequence[str],
+    first: int | None = None,
+    folder: str = FOLDER,
 ) -> dict[str, np.ndarray]:
     """The label of each unit of the first examples, shape (C, U), int32, by corpus.
 
@@ -288,6 +307,7 @@ def predictions(
         candidates: ids.
         corpora: names.
         first: of so many first examples of each, as for `features`; None is all that were kept.
+        folder: `FOLDER` or `NEWCOMERS`.
 
     Raises:
         MissingError: a candidate was not encoded on one of them.
@@ -295,8 +315,8 @@ def predictions(
     result: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
     for candidate in candidates if corpora else ():
         wanted = [("corpus", "in", list(corpora))]
-        table = store.read_unit_table(unit(candidate), "predictions.parquet", filters=wanted)
-        labels_of = _labels_of(store, candidate, first)
+        table = store.read_unit_table(unit(candidate, folder), "predictions.parquet", filters=wanted)
+        labels_of = _labels_of(store, candidate, first, folder)
         labels = table["labels"].combine_chunks()
         for name, row in zip(corpora, _rows_of(table, candidate, corpora), strict=True):
             result[name].append(labels[row].values.to_numpy()[: labels_of.get(name)])
@@ -304,7 +324,11 @@ def predictions(
 
 
 def statistics(
-    store: Store, candidates: Sequence[str], corpora: Sequence[str], statistics: Sequence[str]
+    store: Store,
+    candidates: Sequence[str],
+    corpora: Sequence[str],
+    statistics: Sequence[str],
+    folder: str = FOLDER,
 ) -> dict[str, np.ndarray]:
     """Example statistics of the named corpora, shape (C, E, S), float64, by corpus; each file is read once.
 
@@ -314,7 +338,7 @@ def statistics(
     result: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
     for candidate in candidates:
         wanted = [("corpus", "in", list(corpora))]
-        table = store.read_unit_table(unit(candidate), "statistics.parquet", filters=wanted).to_pandas()
+        table = store.read_unit_table(unit(candidate, folder), "statistics.parquet", filters=wanted).to_pandas()
         of_corpus = dict(iter(table.groupby("corpus", sort=False)))
         _require(candidate, corpora, of_corpus)
         for name, arrays in result.items():
@@ -322,26 +346,51 @@ def statistics(
     return {name: np.stack(arrays) for name, arrays in result.items()}
 
 
-def _read(store: Store, candidate: str, name: str, corpora: Sequence[str], first: int | None) -> pa.Table:
+def read(
+    store: Store, candidate: str, corpora: Sequence[str], statistics_of: Sequence[str], folder: str = FOLDER
+) -> dict[str, Encoding]:
+    """What one candidate makes of the named corpora, by their names, as it was written.
+
+    Raises:
+        MissingError: it was not encoded on one of them.
+    """
+    feature_GH = features(store, [candidate], corpora, folder=folder)[0]
+    statistics_of_corpus = statistics(store, [candidate], corpora, statistics_of, folder)
+    seen, labels = (
+        signals(store, [candidate], corpora, folder=folder),
+        predictions(store, [candidate], corpora, folder=folder),
+    )
+    return {
+        name: Encoding(
+            feature_GH[row],
+            statistics_of_corpus[name][0],
+            {signal: of_all[0, row] for signal, of_all in seen.items()},
+            labels[name][0],
+        )
+        for row, name in enumerate(corpora)
+    }
+
+
+def _read(store: Store, candidate: str, name: str, corpora: Sequence[str], first: int | None, folder: str) -> pa.Table:
     """A table of some corpora, in which those that have more examples than `first` are of their beginnings."""
     wanted = [("corpus", "in", list(corpora))]
-    whole = store.read_unit_table(unit(candidate), f"{name}.parquet", filters=wanted)
+    whole = store.read_unit_table(unit(candidate, folder), f"{name}.parquet", filters=wanted)
     if first is None:
         return whole
-    begun = _beginnings(store, candidate, first)
+    begun = _beginnings(store, candidate, first, folder)
     rest = whole.filter(pc.invert(pc.is_in(whole["corpus"], begun["corpus"].combine_chunks())))
     return _together([begun, rest]).select(whole.column_names)
 
 
-def _labels_of(store: Store, candidate: str, first: int | None) -> dict[str, int]:
+def _labels_of(store: Store, candidate: str, first: int | None, folder: str) -> dict[str, int]:
     if first is None:
         return {}
-    begun = _beginnings(store, candidate, first)
+    begun = _beginnings(store, candidate, first, folder)
     return dict(zip(begun["corpus"].to_pylist(), begun["labels"].to_pylist(), strict=True))
 
 
-def _beginnings(store: Store, candidate: str, first: int) -> pa.Table:
-    return store.read_unit_table(unit(candidate), "beginnings.parquet", filters=[("examples", "=", first)])
+def _beginnings(store: Store, candidate: str, first: int, folder: str) -> pa.Table:
+    return store.read_unit_table(unit(candidate, folder), "beginnings.parquet", filters=[("examples", "=", first)])
 
 
 def _beginning_rows(corpus: str, encoding: Encoding) -> pa.Table:

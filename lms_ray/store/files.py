@@ -8,6 +8,7 @@
     candidates.parquet   every candidate, once the sweep has ended
     corpora.parquet      every corpus that is encoded
     encodings/<id>/      tables of every corpus, see `encodings.py`, + DONE.json
+    newcomers/<id>/      the same tables of checkpoints that were held against the pool; newcomers.parquet
     rankers/             validation.parquet, scores.parquet + DONE.json; in <hash>/<grid point>/ what each worker wrote
     picks.parquet  report/
     soups/<id>/          what an average of candidates encodes, as in encodings/ + DONE.json; soups.parquet

@@ -1,14 +1,16 @@
 """Which experiment a folder holds: one folder, one experiment, of one version of the tables."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
 
-from lms_ray.settings import plain_yaml
+from lms_ray.settings import loading, plain_yaml
 from lms_ray.settings.errors import BrokenError, ConfigError, MissingError
 from lms_ray.settings.experiment import Experiment
+from lms_ray.settings.uris import split
 from lms_ray.store import lineage
 from lms_ray.store.files import Store
 
@@ -53,6 +55,20 @@ def experiment(store: Store) -> Experiment:
         return Experiment.model_validate(read(store))
     except ValidationError:
         raise BrokenError(f"{store.where(CONFIGURATION)}: broken; it is no experiment of this version") from None
+
+
+def in_place(store: Store, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment that is in a folder, its storage where the folder is, with `key.sub=value` overrides.
+
+    Raises:
+        MissingError: there is none.
+        BrokenError: its configuration is not one of this version.
+        ConfigError: an override is wrong.
+    """
+    there = experiment(store).model_dump(mode="json")
+    path, options = split(store.root)
+    storage = path.rstrip("/").rpartition("/")[0] or "/"
+    return loading.revised({**there, "storage": f"{storage}{options}"}, overrides)
 
 
 def warn_of_another_encoder(store: Store, experiment: Experiment) -> None:

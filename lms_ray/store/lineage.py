@@ -25,6 +25,8 @@ SOUPS = (*RANKING, "soups")
 """Settings that decide which candidates are averaged."""
 PLACES = ("resources", "batch_tokens", "max_failures", "save_every", "keep_weights", "root", "text", "path")
 """Keys that say where and how something runs or lies, or how long it is kept, whatever they are in."""
+IMPLIED = {"sweep.objective": "dev", "sweep.judged_by": None, "sweep.judged_for": None}
+"""Values that go without saying: folders that are older than the key do not name it."""
 RANKERS = "rankers"
 """The unit of the rankings, whose tables are in `rankings`."""
 IDENTITY = ("task", "source", "encoder", "seed")
@@ -36,7 +38,11 @@ Settings = dict[str, Any]
 def settings(experiment: Experiment, keys: Iterable[str]) -> Settings:
     """The values of some keys, flat (`ranker.hidden`), without those that say where something runs or lies."""
     values = experiment.model_dump(mode="json", include=set(keys))
-    return {key: value for key, value in _flat(values).items() if not set(PLACES) & set(key.split("."))}
+    return {
+        key: value
+        for key, value in _flat(values).items()
+        if not set(PLACES) & set(key.split(".")) and (key, value) not in IMPLIED.items()
+    }
 
 
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

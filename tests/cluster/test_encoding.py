@@ -10,6 +10,7 @@ from lms_ray.cluster import encoding
 from lms_ray.data.corpora import Corpus
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.models import encoder as encoders
+from lms_ray.models import shards
 from lms_ray.models.encode import Encoded, encode
 from lms_ray.pages.progress import ShownNotes, noting
 from lms_ray.settings.loading import load
@@ -22,7 +23,7 @@ def test_how_large_a_batch_is_makes_no_text_new(encoder, task, sentences, tmp_pa
     """A job that goes on with another device, whose batches are larger, encodes nothing again."""
     corpus = Corpus("de", "dev", sentences(9), ())
     one, same, other = (
-        encoding.digests([corpus], encoder.tokenizer, load(str(JOB), [f"data.root={tmp_path}", setting]))
+        shards.digests([corpus], encoder.tokenizer, load(str(JOB), [f"data.root={tmp_path}", setting]))
         for setting in ("encode.batch_tokens=512", "encode.batch_tokens=8192", "encode.precision=bfloat16")
     )
     assert one == same != other
@@ -40,20 +41,20 @@ def test_a_corpus_is_the_sum_of_its_shards_and_of_its_first_sentences_the_labels
     def passed(chosen: list[TaggedSentence]) -> Encoded:
         return encode(model, task, task.windows(chosen, encoder.tokenizer, 64), settings)
 
-    shards = list(encoding._chunks(examples, settings))
-    assert [len(shard) for shard in shards] == [3, 5, 5, 5, 5]
-    whole = encoding._whole([passed(examples)], task, settings)
-    of_shards = encoding._whole([passed(shard) for shard in shards], task, settings)
+    pieces = list(shards.pieces(Corpus("de", "dev", examples, ()), settings))
+    assert [len(piece) for piece in pieces] == [3, 5, 5, 5, 5]
+    whole = shards.whole([passed(examples)], task, settings)
+    of_shards = shards.whole([passed(piece) for piece in pieces], task, settings)
     assert whole.signals.keys() == of_shards.signals.keys()
     for name, value in whole.signals.items():
         np.testing.assert_allclose(of_shards.signals[name], value, rtol=1e-5, atol=1e-7)
     assert np.array_equal(whole.label_U, of_shards.label_U)
     assert len(whole.label_U) == sum(len(example.words) for example in examples[:9])
     assert whole.signals["units"] == sum(len(example.words) for example in examples)
-    assert not len(encoding._whole([passed(examples)], task, Encode(predictions=0)).label_U)
+    assert not len(shards.whole([passed(examples)], task, Encode(predictions=0)).label_U)
     assert not whole.beginnings  # one shard
     for count, found in zip((3, 8), of_shards.beginnings, strict=True):
-        alone = encoding._whole([passed(examples[:count])], task, settings)
+        alone = shards.whole([passed(examples[:count])], task, settings)
         np.testing.assert_allclose(found.feature_H, alone.feature_H, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(found.signals["confidence"], alone.signals["confidence"], rtol=1e-5)
         assert (found.examples, found.labels) == (count, sum(len(example.words) for example in examples[:count]))
@@ -69,8 +70,8 @@ def test_little_text_is_tokenised_without_another_process(
     long = TaggedSentence(("garden",) * 60, ("NOUN",) * 60)
     corpora = [Corpus("de", "dev", [*sentences(6), long], ()), Corpus("nl", "dev", sentences(3), ())]
     with noting(ShownNotes()):
-        shards = encoding._tokenise(corpora, task, experiment, encoder.tokenizer)
-    assert [(shard.corpus, held[shard.windows].examples) for shard in shards] == [
+        texts = encoding._tokenise(corpora, task, experiment, encoder.tokenizer)
+    assert [(shard.corpus, held[shard.windows].examples) for shard in texts] == [
         ("de-dev", 5),
         ("de-dev", 2),
         ("nl-dev", 3),

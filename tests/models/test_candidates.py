@@ -1,8 +1,9 @@
 """A candidate's unit of work: what it does with what an interrupted or earlier run left."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,3 +134,41 @@ def test_what_is_done_and_what_is_safe_is_told(recipe: Recipe):
     told.clear()
     fine_tune(three, recipe, "cpu", lambda event, epochs: told.append((event, epochs)))
     assert told == [("begun", 2), ("ended", 3)]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """An objective that is the sum of some weights, and knows how often it was asked."""
+
+    digest: str
+    asked: list[Candidate]
+
+    def __call__(self, model: Any, candidate: Candidate) -> dict[str, float]:
+        self.asked.append(candidate)
+        weights = float(next(model.parameters()).detach().sum())
+        return {"de": weights, "tr": 3 * weights}
+
+
+def test_an_objective_is_recorded_and_another_one_judges_again_without_training(recipe: Recipe):
+    plain = fine_tune(CANDIDATE, recipe, "cpu")
+    assert recipe.maximised(plain) == plain["dev_score"]
+    assert "judge" not in plain
+    one, other = (replace(recipe, objective=Counted(name, [])) for name in ("one", "other"))
+    assert one.finished(CANDIDATE) is None
+    judged = fine_tune(CANDIDATE, one, "cpu")
+    assert one.objective.asked == [CANDIDATE]
+    assert {key: judged[key] for key in plain} == plain, "the same weights, scored once more"
+    assert judged["judge"] == "one"
+    assert one.maximised(judged) == judged["objective"] == pytest.approx(2 * judged["judged"]["de"])
+    assert one.finished(CANDIDATE) == judged == fine_tune(CANDIDATE, one, "cpu")
+    assert len(one.objective.asked) == 1
+    assert recipe.finished(CANDIDATE) == judged, "who searches by the dev score needs no judge"
+    assert other.finished(CANDIDATE) is None
+    again = fine_tune(CANDIDATE, other, "cpu")
+    assert again["judge"] == "other"
+    assert again["objective"] == judged["objective"]
+    store, unit = recipe.store, pool.unit(judged["id"])
+    store.drop(unit, ["model.safetensors"])
+    assert other.finished(CANDIDATE) == again
+    with pytest.raises(MissingError, match=r"^what judges \(sweep\.objective\) has changed, and the weights of 1 "):
+        one.finished(CANDIDATE)

@@ -1,11 +1,14 @@
 """One folder holds one experiment of one version."""
 
+from pathlib import Path
+
 import pytest
 
 from lms_ray.settings.errors import BrokenError, ConfigError
 from lms_ray.settings.loading import load, to_yaml
 from lms_ray.store import identity
 from lms_ray.store.files import Store
+from object_storage import Roots
 
 POS = ["data.root=/data", "data.files=x/{lang}-{split}"]
 
@@ -61,3 +64,17 @@ def test_a_broken_configuration_is_named(store: Store, content: bytes):
 def test_a_provenance_that_names_no_version_is_no_obstacle(store: Store):
     store.write_json("provenance.json", [1])
     identity.require_same(load("paper", POS), store)
+
+
+def test_an_experiment_that_was_moved_is_where_its_folder_is_and_takes_overrides(store: Store):
+    found = identity.in_place(store, ["data.root=/moved", "encode.predictions=5"])
+    assert (found.storage, found.data.root, found.encode.predictions) == (str(Path(store.root).parent), "/moved", 5)
+    assert found.targets == load("paper", POS).targets
+    with pytest.raises(ConfigError, match=r"^encode\.prediction: no such key; did you mean predictions\?"):
+        identity.in_place(store, ["encode.prediction=5"])
+
+
+def test_one_in_an_object_store_keeps_the_options_of_today(s3: Roots):
+    store = Store(s3("pos"))
+    store.write_bytes("experiment.yaml", to_yaml(load("paper", [*POS, "name=pos"])).encode())
+    assert identity.in_place(store).folder == store.root
