@@ -25,7 +25,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from lms_ray.pages.soups import soup_table
 from scipy.stats import spearmanr
 from tabulate import tabulate
 
@@ -41,6 +40,7 @@ from lms_ray.models.pretrain import materialise
 from lms_ray.pages.certainty import calibration_table
 from lms_ray.pages.curves import curves_table, labels_needed
 from lms_ray.pages.draws import Worth, advice, beside, worth_table, worths
+from lms_ray.pages.soups import soup_table
 from lms_ray.pages.tables import score_table, verdict
 from lms_ray.report import of_most_targets
 from lms_ray.settings.experiment import Experiment
