@@ -14,8 +14,7 @@ import commands
 from lms_ray import features, ranking, soups
 from lms_ray.cluster import encoding
 from lms_ray.cluster.encoding import Read
-from lms_ray.models import candidates
-from lms_ray.models.encode import encode
+from lms_ray.models import candidates, shards
 from lms_ray.models.job import Job
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.errors import ConfigError, MissingError
@@ -34,20 +33,9 @@ SETTINGS = (
 def encode_here(job: Job, tokenizer, wanted, models) -> Iterator[Read]:
     """What `cluster.encoding.encode_all` does, without Ray."""
     for name, corpora in wanted.items():
-        model, whole = models.load(name, "cpu"), {}
-        for corpus in job.corpora.encoded:
-            if corpus.name in corpora:
-                shards = [
-                    encode(
-                        model,
-                        job.task,
-                        encoding._windows(corpus.name, shard, job.task, tokenizer, job.experiment.finetune)[0],
-                        job.experiment.encode,
-                    )
-                    for shard in encoding._chunks(corpus.examples, job.experiment.encode)
-                ]
-                whole[corpus.name] = encoding._whole(shards, job.task, job.experiment.encode)
-        yield Read(name, whole, [])
+        chosen = [corpus for corpus in job.corpora.encoded if corpus.name in corpora]
+        windows = shards.all_tokenised(chosen, job.task, tokenizer, job.experiment)
+        yield Read(name, shards.all_encoded(models.load(name, "cpu"), job.task, windows, job.experiment.encode), [])
 
 
 @pytest.fixture(scope="module")
