@@ -88,7 +88,7 @@ def sections(experiment: Experiment, store: Store) -> dict[str, str]:
         "What the evidence knows": evidence(experiment, known, judged),
         "Did it come true?": came_true(store),
         "How much is needed": needed(experiment, store, candidates),
-        "What to annotate next": annotated(experiment, known, judged, deployment.read_worth(store)),
+        "What to annotate next": annotated(experiment, known, judged, deployment.read_worth(store, origin)),
         **({"Soups": soup_table(soups.read(store)).to_markdown()} if experiment.finetune.shared_head else {}),
     }
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from lms_ray import tasks
 from lms_ray.choosing.curves import K_TARGET, Point, by_labels, picks, points
+from lms_ray.choosing.evidence import Known
 from lms_ray.choosing.gathering import gather, know, oracles
 from lms_ray.choosing.grid import targets_by_pivots
 from lms_ray.choosing.picking import Oracles
@@ -20,6 +21,7 @@ from lms_ray.models.job import Job
 from lms_ray.pages.curves import curves_table, labels_needed
 from lms_ray.pages.progress import Progress, say
 from lms_ray.pages.terminal import show
+from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import curves, encodings, lineage, pool
 from lms_ray.store.curves import Pick
@@ -31,24 +33,38 @@ def run(job: Job) -> None:
     """Make the missing points of the curves, and print them.
 
     Raises:
+        ConfigError: no target has labels.
         MissingError: an earlier stage has not done its part.
     """
-    experiment, store = job.experiment, job.store
+    experiment, store, task = job.experiment, job.store, tasks.get(job.experiment.task)
+    if not experiment.targets:
+        raise ConfigError(
+            "targets: found none, and nothing can be judged without their labels; accepted is one or more"
+        )
     lineage.require_encoded(experiment, store)
     candidates = pool.candidates(store)
-    corpora = roles.picked_from(experiment, tasks.get(experiment.task).example)
+    corpora = roles.picked_from(experiment, task.example)
     encodings.require(store, candidates, corpora)
     origin = lineage.origin(experiment, lineage.SELECTION, store, candidates, corpora)
     wanted = _points(experiment, store, len(candidates))
     missing = [point for point in wanted if store.done(curves.unit(origin, point.name)) is None]
     judged = oracles(experiment, store, candidates)
+    dev_sets = [f"{target}-dev" for target in experiment.targets]
+    dev_CES = encodings.statistics(store, candidates, dev_sets, task.statistics) if missing else {}
+    known: dict[int | None, Known] = {}  # by how many sentences are read
     progress = Progress("curves", "points", len(wanted), done=len(wanted) - len(missing))
     for done, point in enumerate(missing, 1 + len(wanted) - len(missing)):
-        made = _by_labels if point.curve == "labels" else _by_rules
-        curves.write(store, origin, point.name, made(point, experiment, store, judged))
+        if point.curve == "labels":
+            rows = _by_labels(point, experiment, dev_CES, judged)
+        else:
+            first = point.size if point.curve == "sentences" and point.size in experiment.encode.beginnings else None
+            if first not in known:
+                known[first] = know(experiment, store, gather(experiment, store, first), first)
+            rows = _by_rules(point, experiment, known[first], judged)
+        curves.write(store, origin, point.name, rows)
         progress.show(done)
-    rows = curves.read(store, origin)
-    show("\n".join(["", curves_table(rows).to_text(), "", labels_needed(rows), ""]))
+    made = curves.read(store, origin)
+    show("\n".join(["", curves_table(made).to_text(), "", labels_needed(made), ""]))
     say("curves", store.where(curves.unit(origin)))
 
 
@@ -57,6 +73,7 @@ def _points(experiment: Experiment, store: Store, candidates: int) -> list[Point
     dev_sets = [f"{target}-dev" for target in experiment.targets]
     known = encodings.corpora(store, [*described, *dev_sets])
     return points(
+        experiment.meta_split,
         candidates,
         max(map(len, experiment.pivot_sets)),
         experiment.encode.beginnings,
@@ -65,21 +82,19 @@ def _points(experiment: Experiment, store: Store, candidates: int) -> list[Point
     )
 
 
-def _by_rules(point: Point, experiment: Experiment, store: Store, judged: Mapping[str, Oracles]) -> Iterator[Pick]:
-    first = point.size if point.curve == "sentences" and point.size in experiment.encode.beginnings else None
-    known = know(experiment, store, gather(experiment, store, first), first)
+def _by_rules(point: Point, experiment: Experiment, known: Known, judged: Mapping[str, Oracles]) -> Iterator[Pick]:
     found = picks(point, known, targets_by_pivots(experiment), experiment.meta_split, FOR_USE)
     for target in judged:
         for rule, picked in found.get(target, {}).items():
             yield _judged(point, rule, target, judged[target].test_C, picked)
 
 
-def _by_labels(point: Point, experiment: Experiment, store: Store, judged: Mapping[str, Oracles]) -> Iterator[Pick]:
+def _by_labels(
+    point: Point, experiment: Experiment, dev_CES: Mapping[str, np.ndarray], judged: Mapping[str, Oracles]
+) -> Iterator[Pick]:
     task = tasks.get(experiment.task)
     for target in experiment.targets:
-        name = f"{target}-dev"
-        dev_CES = encodings.statistics(store, pool.candidates(store), [name], task.statistics)[name]
-        for picked in by_labels(point, target, dev_CES, task.score, experiment.seed):
+        for picked in by_labels(point, target, dev_CES[f"{target}-dev"], task.score, experiment.seed):
             yield _judged(point, K_TARGET, target, judged[target].test_C, picked)
 
 

@@ -54,7 +54,7 @@ def run(job: Job) -> None:
     redrawn.require(store, ranked)
     split_sizes = Counter(rankings.read_split(store))
     validation = rankings.read_validation(store)
-    for_use, worth_of_labels = deployment.read(store, ranked), deployment.read_worth(store)
+    for_use, worth_of_labels = deployment.read(store, ranked), deployment.read_worth(store, ranked)
     recommended = of_most_targets(redrawn.read_recommended(store, ranked), experiment)
     judged, said = None, unjudged_advice(recommended)
     if experiment.targets:

@@ -51,9 +51,9 @@ def run(job: Job) -> None:
     _encode_missing(job, made)
 
     chosen, test = _chosen(job, made), _test_scores(job, made)
-    rows = []
+    rows, for_use = [], said.for_use
     for target, of_target in oracles(experiment, store, candidates).items():
-        judged = Judged(target, candidates, of_target, said.for_use[target], test[target])
+        judged = Judged(target, candidates, of_target, for_use[target], test[target])
         rows += judged.rows(made, chosen.get(target), deployment.FOR_USE)
     kept.write(store, rows, lineage.origin(experiment, lineage.SOUPS, store, candidates, corpora))
     show("\n".join(["", soup_table(kept.read(store)).to_text(), ""]))

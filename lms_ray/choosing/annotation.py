@@ -1,8 +1,8 @@
 """What to annotate next: whose labelled dev set, as one more pivot, would lower the expected regret most.
 
-A language's labels say something of every language that orders the candidates alike (`kinship`), and of itself as much
-as a set of the pivots' size says of another one like it (`reliability`). No label that is not there yet is needed to
-tell how much.
+A language's labels say something of every language that orders the candidates alike (`kinship`). Of itself they say as
+much as a set of the pivots' size says of another one like it (`reliability`): that is a pick by these labels, for a
+target is no pivot of its own. No label that is not there yet is needed to tell how much.
 
 Shape suffix: N grid of correlations.
 """
@@ -27,7 +27,7 @@ class Worth:
     before: float
     """Expected regret of the recommended pick now, in the unit of scores."""
     after: float
-    """The same with the language as a pivot."""
+    """The same with the language as a pivot; of the target itself, of a pick by its labels."""
 
 
 def worth_of_labels(

@@ -20,7 +20,6 @@ from lms_ray.settings.hashing import seed_for
 Curve = Literal["candidates", "pivots", "sentences", "labels"]
 REPEATS = 5  # random sets of candidates or pivots of each size
 DRAWS = 4  # of the meta split, for the rules that learn
-FEWEST_CANDIDATES = 8  # two in each part of the meta split, at the usual shares
 LABELS = (5, 10, 25, 50, 100, 200, 400, 800)
 SAMPLES = 20  # of labelled examples
 K_TARGET = "k-Target"
@@ -44,17 +43,20 @@ class Point:
         return np.random.default_rng(seed_for(seed, self.curve, self.repeat))
 
 
-def points(candidates: int, pivots: int, beginnings: Sequence[int], examples: int, labels: int) -> list[Point]:
+def points(
+    settings: MetaSplit, candidates: int, pivots: int, beginnings: Sequence[int], examples: int, labels: int
+) -> list[Point]:
     """All points of all curves, of which the last of each is the whole experiment.
 
     Args:
+        settings: of the meta split, which needs two candidates in each part.
         candidates: how many there are.
-        pivots: how many there are.
+        pivots: how many a target may have.
         beginnings: numbers of sentences of which features were kept.
         examples: sentences of the largest text.
         labels: labelled examples of the largest dev set of a target.
     """
-    sizes = [candidates // part for part in (8, 4, 2) if candidates // part >= FEWEST_CANDIDATES]
+    sizes = [size for part in (8, 4, 2) if min(settings.sizes(size := candidates // part)) >= 2]
     found = [Point("candidates", size, repeat) for size in sizes for repeat in range(REPEATS)]
     found += [Point("pivots", size, repeat) for size in range(1, pivots) for repeat in range(REPEATS)]
     found += [Point("sentences", size) for size in sorted(beginnings) if size < examples]
@@ -83,12 +85,11 @@ def picks(
     if point.curve == "candidates":
         taken_C = np.sort(rng.permutation(len(taken_C))[: point.size])
     if point.curve == "pivots":
-        chosen = {known.material.pivots[place] for place in rng.permutation(len(known.material.pivots))[: point.size]}
+        order = [known.material.pivots[place] for place in rng.permutation(len(known.material.pivots))]
         fewer: dict[tuple[str, ...], list[str]] = {}
         for pivots, targets in targets_of.items():
-            left = tuple(pivot for pivot in pivots if pivot in chosen)
-            if left:
-                fewer.setdefault(left, []).extend(targets)
+            chosen = [pivot for pivot in order if pivot in pivots][: point.size]  # of a target that is a pivot, others
+            fewer.setdefault(tuple(pivot for pivot in pivots if pivot in chosen), []).extend(targets)
         targets_of = fewer
     said = redraw(known.of(taken_C), targets_of, settings.model_copy(update={"draws": DRAWS}))
     return {

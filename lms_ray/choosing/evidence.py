@@ -6,11 +6,12 @@ Shape suffixes: C candidates, P pivots, G languages, H feature, V language vecto
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from lms_ray.choosing.kinship import Kinship, similarity
+from lms_ray.choosing.kinship import Kinship, alike, similarity
 from lms_ray.choosing.level import Level, beyond_chance, level
 from lms_ray.choosing.material import Material
 from lms_ray.choosing.signals import Observed
@@ -34,10 +35,8 @@ class Evidence:
     """How much each pivot's scores say of the language (`Kinship.weights`)."""
     setting_C: np.ndarray
     """Number of the setting (learning rate, epochs, batch size) that a candidate was fine-tuned with."""
-    feature_CH: np.ndarray
-    """Features over the language's text."""
-    pivot_feature_CPH: np.ndarray
-    """Features over the pivots' texts."""
+    alike_P: np.ndarray
+    """How alike candidates lie to each other in the features of the language and of each pivot (linear CKA)."""
     signals: dict[str, np.ndarray]
     """By the names of `signals.SIGNALS`, shape (C,); those that the text cannot give are missing."""
 
@@ -60,8 +59,8 @@ class Known:
     without_model: Mapping[str, float] = field(default_factory=dict)
     """What the best answer that needs no model scores on the labelled sets of the pivots and of the `SOURCE`; empty
     where the task has none."""
-    sampling_error: float = 0.0
-    """Of the mean candidate's score on such a set."""
+    sampling_error: Mapping[str, float] = field(default_factory=dict)
+    """Of the mean candidate's score on each pivot's set."""
     _made: dict[Any, Evidence] = field(default_factory=dict, compare=False, repr=False)
 
     def of(self, taken_C: np.ndarray) -> "Known":
@@ -83,7 +82,8 @@ class Known:
         agreement_G = np.asarray([beyond_chance(of_source_CU), *(self._agreement(pivot) for pivot in pivots)])
         mean_G = np.asarray([self.source_C.mean(), *self.pivot_scores(pivots).mean(0)])
         margin_G = mean_G - [self.without_model[name] for name in (SOURCE, *pivots)]
-        return level(agreement_G, margin_G, self.sampling_error, self._agreement(language))
+        error = fmean(self.sampling_error[pivot] for pivot in pivots)
+        return level(agreement_G, margin_G, error, self._agreement(language))
 
     def _agreement(self, language: str) -> float:
         return beyond_chance(self.observed.label_CU[language])
@@ -91,6 +91,10 @@ class Known:
     def kinship(self, pivots: Sequence[str]) -> Kinship:
         """How alike languages order the candidates, as these pivots' labels tell."""
         return Kinship.fitted(self.material.languages, self._similarity_GG, pivots, self.pivot_scores(pivots))
+
+    @cached_property
+    def _alike_GG(self) -> np.ndarray:
+        return alike(self.material.feature_CGH)
 
     @cached_property
     def _similarity_GG(self) -> np.ndarray:
@@ -132,8 +136,7 @@ class Known:
             similarity_P=similarity_P,
             kinship_P=self.kinship(pivots).weights(language, pivots),
             setting_C=self.setting_C,
-            feature_CH=material.feature_CGH[:, column],
-            pivot_feature_CPH=material.feature_CGH[:, columns],
+            alike_P=self._alike_GG[column, columns],
             signals=self.observed.signals(language, pivots, z_scores(pivot_CP).mean(1)),
         )
 

@@ -6,7 +6,6 @@ Shape suffixes: C candidates, G languages or corpora, H feature, N bins of confi
 """
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -99,9 +98,11 @@ def know(experiment: Experiment, store: Store, material: Material, first: int | 
     seen = encodings.signals(store, candidates, list(described_by.values()), first) if described_by else {}
     of_source = encodings.signals(store, candidates, [source])
     labels = encodings.predictions(store, candidates, list(described_by.values()), first)
-    if without_model := _without_model(experiment, store) if described_by else {}:
+    # Other text than the source's labelled set is of another kind, on which agreement is worth something else.
+    alike = described_by and not roles.unlabelled(experiment, task.example)
+    if without_model := _without_model(experiment, store) if alike else {}:
         labels |= encodings.predictions(store, candidates, [source])
-    error = _sampling_error(experiment, store, candidates) if without_model else 0.0
+    errors = _sampling_errors(experiment, store, candidates) if without_model else {}
     gold = encodings.corpora(store, roles.held_out(experiment))
     table = pool.read(store).set_index("id").loc[candidates, ["learning_rate", "epochs", "batch_size"]]
     # A checkpoint that was brought has no setting, and stands for one of its own.
@@ -120,7 +121,7 @@ def know(experiment: Experiment, store: Store, material: Material, first: int | 
             source_label_CU=labels.get(source),
         ),
         without_model=without_model,
-        sampling_error=error,
+        sampling_error=errors,
     )
 
 
@@ -135,11 +136,14 @@ def _without_model(experiment: Experiment, store: Store) -> dict[str, float]:
     return {name: max(scores) for name, scores in found.items() if scores}
 
 
-def _sampling_error(experiment: Experiment, store: Store, candidates: Sequence[str]) -> float:
-    """Of the mean candidate's score on a pivot's labelled set, on the mean over the pivots."""
+def _sampling_errors(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, float]:
+    """Of the mean candidate's score on each pivot's labelled set."""
     task, held_out = tasks.get(experiment.task), roles.held_out(experiment)
     found = encodings.statistics(store, candidates, held_out, task.statistics)
-    return fmean(sampling_error(found[name], task.score, seed_for(experiment.seed, "level", name)) for name in held_out)
+    return {
+        pivot: sampling_error(found[name], task.score, seed_for(experiment.seed, "level", name))
+        for pivot, name in zip(experiment.pivots, held_out, strict=True)
+    }
 
 
 def reliabilities(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, float]:

@@ -32,6 +32,15 @@ def similarity(feature_CGH: np.ndarray, middle_CGH: np.ndarray) -> np.ndarray:
     return unit_GH @ unit_GH.T
 
 
+def alike(feature_CGH: np.ndarray) -> np.ndarray:
+    """Linear CKA of every pair of languages (Kornblith et al. 2019): how alike candidates lie to each other, (G, G)."""
+    centred_GCH = (feature_CGH - feature_CGH.mean(0)).swapaxes(0, 1)
+    between_GN = (centred_GCH @ centred_GCH.swapaxes(1, 2)).reshape(len(centred_GCH), -1)
+    length_G1 = np.linalg.norm(between_GN, axis=1, keepdims=True)
+    unit_GN = np.divide(between_GN, length_G1, out=np.zeros_like(between_GN), where=length_G1 > 0)
+    return unit_GN @ unit_GN.T
+
+
 @dataclass(frozen=True)
 class Kinship:
     """Correlations of the candidates' scores in pairs of languages: `floor` + `slope` x similarity."""

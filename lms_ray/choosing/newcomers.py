@@ -127,8 +127,9 @@ def beside(known: Known, newcomer: Newcomer) -> Known:
     """What is known of the pool and the newcomer, as if that had been a candidate too."""
     material, observed = known.material, known.observed
     own_setting = int(known.setting_C.max()) + 1
-    return Known(
-        replace(
+    return replace(
+        known,
+        material=replace(
             material,
             candidates=(*material.candidates, newcomer.name),
             part_C=np.append(material.part_C, "test"),
@@ -136,10 +137,13 @@ def beside(known: Known, newcomer: Newcomer) -> Known:
             pivot_score_CP=_with(material.pivot_score_CP, newcomer.pivot_score_P),
             source_CH=None if material.source_CH is None else _with(material.source_CH, newcomer.source_H),
         ),
-        _with(known.source_C, newcomer.source_score),
-        _with(known.setting_C, own_setting if newcomer.setting is None else newcomer.setting),
-        replace(
+        source_C=_with(known.source_C, newcomer.source_score),
+        setting_C=_with(known.setting_C, own_setting if newcomer.setting is None else newcomer.setting),
+        without_model={},  # nothing is stated of it
+        _made={},
+        observed=replace(
             observed,
+            source_label_CU=None,
             seen={signal: _with(of_all, newcomer.seen[signal]) for signal, of_all in observed.seen.items()},
             label_CU={
                 language: _with(of_all, newcomer.label_U[language]) for language, of_all in observed.label_CU.items()

@@ -128,7 +128,9 @@ def redraw(
             overall[target] = everything(target, pivots)
             overall[target][RECOMMENDED] = recommendations[pivots].scores(overall[target])
             followed[target] = recommendations[pivots].followed
-        trusted |= _trust(known, pivots, targets, recommendations[pivots])
+        # Where a target's text gives fewer signals than the pivots', these tell of other scores than it has.
+        like_pivots = [target for target in targets if recommendations[pivots].weights.keys() <= overall[target].keys()]
+        trusted |= _trust(known, pivots, like_pivots, recommendations[pivots])
     return Redrawn(
         part_DC=np.stack(parts),
         overall=overall,

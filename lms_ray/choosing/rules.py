@@ -68,12 +68,7 @@ def kriged_pivots(evidence: Evidence) -> np.ndarray:
 
 def kernel_pivots(evidence: Evidence) -> np.ndarray:
     """The pivots' z-scores, weighted by how alike candidates lie to each other in both languages (linear CKA)."""
-    own_CH = evidence.feature_CH - evidence.feature_CH.mean(0)
-    pivot_PCH = (evidence.pivot_feature_CPH - evidence.pivot_feature_CPH.mean(0)).swapaxes(0, 1)
-    own_CC, pivot_PCC = own_CH @ own_CH.T, pivot_PCH @ pivot_PCH.swapaxes(1, 2)
-    norm_P = np.linalg.norm(own_CC) * np.linalg.norm(pivot_PCC, axis=(1, 2))
-    product_P = (own_CC * pivot_PCC).sum((1, 2))
-    return _weighted(evidence, np.divide(product_P, norm_P, out=np.zeros_like(norm_P), where=norm_P > 0))
+    return _weighted(evidence, evidence.alike_P)
 
 
 def best_setting(evidence: Evidence) -> np.ndarray:

@@ -100,7 +100,10 @@ def _use(of_rules: Mapping[str, Row], candidates: int) -> Iterator[str]:
         yield f"Nothing can be told: {why}. If one must be taken: {name}."
         return
     if _unknown(pick):
-        yield f"Use {name}. How sure that is cannot be told from fewer than three pivots."
+        yield (
+            f"Use {name}. How sure that is cannot be told: too few pivots tell candidates apart, or their text gives "
+            "signals that this language's does not."
+        )
     else:
         names = (
             "En-Dev's pick",
@@ -128,7 +131,7 @@ def _labels(target: str, worth: Sequence[Row]) -> Iterator[str]:
     helping = [row for row in worth if row["before"] - row["after"] > LEAST]
     for row in helping:
         if row["language"] == target:
-            yield f"Labels of {target} itself would lower the expected regret to {100 * row['after']:.1f} points."
+            yield f"A pick by {target} labels would have an expected regret of {100 * row['after']:.1f} points."
     others = [row for row in helping if row["language"] != target]
     if others:
         best = min(others, key=lambda row: row["after"])
@@ -139,14 +142,18 @@ def next_labels(worth: pd.DataFrame, shown: int = 3) -> str:
     """Whose labelled dev set would lower the expected regret most, on the mean over the targets, in a sentence."""
     if worth.empty:
         return "Nothing is told of what to annotate next: it takes three pivots, and targets that are none."
-    means = worth.groupby("language")[["before", "after"]].mean().sort_values("after", kind="stable")
-    first, *others = means.reset_index().to_dict("records")
-    if first["before"] - first["after"] <= LEAST:
+    others_of = worth[worth["language"] != worth["target"]]  # a target is no pivot of its own
+    if others_of.empty:
+        return "Nothing is told of what to annotate next: there is no second target that labels could help."
+    means = others_of.groupby("language")[["before", "after"]].mean()
+    means["saved"] = means["before"] - means["after"]
+    first, *others = means.sort_values("saved", ascending=False, kind="stable").reset_index().to_dict("records")
+    if first["saved"] <= LEAST:
         return f"No other language's labels would lower the mean expected regret of {100 * first['before']:.1f} points."
-    then = ", ".join(f"{row['language']} ({100 * row['after']:.2f})" for row in others[: shown - 1])
+    then = ", ".join(f"{row['language']} (by {100 * row['saved']:.2f})" for row in others[: shown - 1])
     return (
         f"Annotate {first['language']} next: its dev set as one more pivot is expected to lower the mean regret over "
-        f"the targets from {100 * first['before']:.2f} to {100 * first['after']:.2f} points"
+        f"the other targets from {100 * first['before']:.2f} to {100 * first['after']:.2f} points"
         + (f"; then {then}." if then else ".")
     )
 

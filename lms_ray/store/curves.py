@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.hashing import content_hash
+from lms_ray.store import redrawn
 from lms_ray.store.files import Store
 
 TABLE = "picks.parquet"
@@ -31,7 +32,7 @@ class Pick:
 
 def unit(origin: Mapping[str, Any], point: str = "") -> str:
     """Folder of the curves that are made from these settings and input (`lineage.origin`), or of one point."""
-    return f"curves/{content_hash(origin)[:12]}/{point}".rstrip("/")
+    return f"curves/{content_hash(redrawn.VERSION, origin)[:12]}/{point}".rstrip("/")
 
 
 def write(store: Store, origin: Mapping[str, Any], point: str, rows: Iterable[Pick]) -> None:

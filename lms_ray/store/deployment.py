@@ -98,8 +98,14 @@ def stated(store: Store, origin: Mapping[str, Any], target: str) -> dict[str, tu
     return dict(zip(rows["rule"], zip(better, regret, strict=True), strict=True))
 
 
-def read_worth(store: Store) -> pd.DataFrame:
-    """What more labels would be worth; made with the picks for use."""
+def read_worth(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
+    """What more labels would be worth.
+
+    Raises:
+        MissingError: it is not known, or was made otherwise.
+    """
+    store.require(WORTH, "ranking")
+    lineage.require_same("worth of labels", store.read_origin(WORTH), origin, "ranking")
     return store.read_table(WORTH).to_pandas()
 
 

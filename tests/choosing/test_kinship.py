@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pool96
-from lms_ray.choosing.kinship import MOST, Kinship, correlations, similarity
+from lms_ray.choosing.kinship import MOST, Kinship, alike, correlations, similarity
 
 LANGUAGES = ("a", "b", "c", "d", "e")
 C = 4000
@@ -27,6 +27,18 @@ def test_languages_are_alike_that_lie_in_one_direction_from_the_middle():
     fewer_GG = similarity(feature_CGH[:, :3], feature_CGH[:, :2])
     assert np.array_equal(fewer_GG, similarity(feature_CGH, feature_CGH[:, :2])[:3, :3])  # others move nothing
     assert np.array_equal(similarity(np.ones((3, 4, 2)), np.ones((3, 1, 2))), np.zeros((4, 4)))  # no language differs
+
+
+def test_candidates_lie_alike_whatever_the_turn_and_the_scale_of_the_space():
+    rng = np.random.default_rng(0)
+    turn_HH, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    feature_CGH = rng.normal(size=(20, 4, 6))
+    feature_CGH[:, 1] = 3 * feature_CGH[:, 0] @ turn_HH + 1
+    feature_CGH[:, 3] = 0.5  # in one place: like nothing
+    alike_GG = alike(feature_CGH)
+    assert alike_GG[0, 1] == pytest.approx(1)
+    assert 0 < alike_GG[0, 2] < 0.9
+    assert not alike_GG[3].any()
 
 
 def test_what_was_planted_is_found_from_the_pivots_and_holds_for_a_target():

@@ -85,6 +85,7 @@ def test_only_a_task_with_an_answer_that_needs_no_model_has_a_level():
     )
     known = Known(material, score["en"], np.arange(C), observed)
     assert known.level("nl", spoken[:4]) is None
-    told = replace(known, without_model=dict.fromkeys((SOURCE, *spoken), 0.25)).level("nl", spoken[:4])
+    settings = {"without_model": dict.fromkeys((SOURCE, *spoken), 0.25), "sampling_error": dict.fromkeys(spoken, 0.01)}
+    told = replace(known, **settings).level("nl", spoken[:4])
     assert told is not None
     assert told.expected == pytest.approx(score["nl"].mean() - 0.25, abs=3 * told.error)

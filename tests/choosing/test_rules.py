@@ -27,8 +27,7 @@ def evidence(request) -> Evidence:
         similarity_P=np.array([0.1, 0.7, -0.2, 0.4]),
         kinship_P=np.array([0.2, -0.1, 0.3, 0.0]),
         setting_C=np.array([0, 1, 0, 2, 2, 1, 0]),
-        feature_CH=rng.normal(size=(C, H)),
-        pivot_feature_CPH=rng.normal(size=(C, 4, H)),
+        alike_P=rng.random(4),
         signals={"shares": rng.random(C), "agreement": rng.random(C)},
     )
 
@@ -68,12 +67,7 @@ def test_similar_pivots_count_by_their_cosine_and_opposite_ones_not_at_all(evide
 
 
 def test_kernel_pivots_follow_the_pivot_in_which_candidates_lie_as_they_do_in_the_language(evidence: Evidence):
-    """Linear CKA does not mind a turn or another scale of the space."""
-    turn_HH, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(H, H)))
-    features = evidence.pivot_feature_CPH.copy()
-    features[:, [0, 1, 3]] = 0.0  # candidates lie in one place: nothing is alike
-    features[:, 2] = 3 * evidence.feature_CH @ turn_HH + 1
-    alike = rules.RULES["Kernel pivots"](replace(evidence, pivot_feature_CPH=features))
+    alike = rules.RULES["Kernel pivots"](replace(evidence, alike_P=np.array([0.0, 0, 1, 0])))
     np.testing.assert_allclose(alike, z_scores(evidence.pivot_CP)[:, 2])
 
 
