@@ -9,7 +9,7 @@ NAMES = {
     "candidates": "candidates",
     "pivots": "pivots",
     "sentences": "unlabelled sentences",
-    "labels": "labelled sentences of the target",
+    "labels": "labelled examples of the target",
 }
 
 
@@ -33,7 +33,7 @@ def curves_table(picks: pd.DataFrame) -> Table:
 
 
 def labels_needed(picks: pd.DataFrame, rule: str = "Recommended") -> str:
-    """How many labelled sentences of a target a pick by them takes, to be as good as a rule's pick without any."""
+    """How many labelled examples of a target a pick by them takes, to be as good as a rule's pick without any."""
     means = _means(picks)
     whole = means["candidates"].xs(rule, level="rule")
     regret = float(whole.loc[whole.index.max()])
@@ -42,8 +42,8 @@ def labels_needed(picks: pd.DataFrame, rule: str = "Recommended") -> str:
     said = f"{rule}'s picks from all candidates have a mean regret of {100 * regret:.2f} points"
     if enough.empty:
         most = by_labels.index.max()
-        return f"{said}; picks by {most} labelled sentences of each target do not reach that."
-    return f"{said}; picks by labels of the target itself reach that with {enough.index.min()} labelled sentences."
+        return f"{said}; picks by {most} labelled examples of each target do not reach that."
+    return f"{said}; picks by labels of the target itself reach that with {enough.index.min()} labelled examples."
 
 
 def _means(picks: pd.DataFrame) -> pd.Series:

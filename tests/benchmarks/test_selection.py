@@ -31,7 +31,7 @@ def test_a_finished_experiment_answers_every_question(job: Path, finished: Path)
         assert f" {selector} " in sections["One draw (Table 3)"].splitlines()[0]
     assert "| `ranker.features`        | fusion " in sections["The ranker's inputs (Tables 5 and 6)"]
     assert "| better than an average candidate " in sections["Did it come true?"]
-    for curve in ("candidates", "pivots", "labelled sentences of the target"):
+    for curve in ("candidates", "pivots", "labelled examples of the target"):
         assert f"| {curve} " in sections["How much is needed"]
     assert "said to save" in sections["What to annotate next"]
     known = [line.split("|")[1].strip() for line in sections["What the evidence knows"].splitlines()[2:]]

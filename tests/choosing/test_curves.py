@@ -105,6 +105,6 @@ def test_the_table_has_a_row_for_each_size_and_says_how_many_labels_a_pick_is_wo
     assert table.groups[0] == [["candidates", "8", "5.50", "-", "-"], ["candidates", "16", "2.50", "4.50", "-"]]
     said = labels_needed(rows)
     assert "have a mean regret of 2.00 points" in said
-    assert said.endswith("picks by labels of the target itself reach that with 50 labelled sentences.")
+    assert said.endswith("picks by labels of the target itself reach that with 50 labelled examples.")
     fewer = rows[rows["size"] != 50]
-    assert labels_needed(fewer).endswith("picks by 25 labelled sentences of each target do not reach that.")
+    assert labels_needed(fewer).endswith("picks by 25 labelled examples of each target do not reach that.")
