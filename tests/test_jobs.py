@@ -27,7 +27,8 @@ def test_a_job_file_is_planned(job: Path, encoder_folder: Path, tmp_path: Path, 
     show_plan(experiment)
     shown = capsys.readouterr().out
     assert f"candidates             {experiment.number_of_candidates}" in shown
-    expected = {"pos-study": 96, "pos-small": 24}.get(job.stem, 12 if job.stem.endswith("-small") else 240)
+    studies = {"pos-study": 96, "ner-study": 48, "arl-study": 48, "topics-study": 24, "pos-small": 24}
+    expected = studies.get(job.stem, 12 if job.stem.endswith("-small") else 240)
     assert experiment.number_of_candidates == expected
 
 

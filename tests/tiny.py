@@ -32,9 +32,11 @@ def write(experiment: Experiment, root: Path) -> dict[str, Any]:
             source = experiment.data.where(language, split)
             if source is None:
                 continue
+            if source.start or source.stop:  # dev and test are parts of one file, far into it
+                people = people * 30
             path = root / source.pattern.replace("*", "x")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_content(experiment, language, path.stem, people), encoding="utf-8")
+            path.write_text(_content(experiment, language, people), encoding="utf-8")
     if experiment.data.format == "hub":
         return {"data.hub": f'{{"*": {{path: "{root}/{{lang}}", name: null}}}}'}
     return {"data.root": str(root)}
@@ -44,15 +46,15 @@ def _sentence(person: str, place: str, lives: bool) -> list[str]:
     return [person, "lives" if lives else "works", "in", place, "now", "."]
 
 
-def _content(experiment: Experiment, language: str, stem: str, people: list[tuple[str, str, bool]]) -> str:
+def _content(experiment: Experiment, language: str, people: list[tuple[str, str, bool]]) -> str:
     match experiment.data.format, experiment.task:
         case "conllu", _:
             return "\n".join("".join(_conllu(_sentence(*person))) for person in people) + "\n"
         case "iob", _:
-            return "\n".join("".join(_iob(experiment, language, _sentence(*person))) for person in people) + "\n"
+            told = ([*_sentence(*person), str(number)] for number, person in enumerate(people))  # no two are the same
+            return "\n".join("".join(_iob(experiment, language, words)) for words in told) + "\n"
         case "squad", _:
-            copies = 30 if stem.startswith("xquad") else 1  # dev and test are parts of one file, far into it
-            return json.dumps({"data": [{"title": "T", "paragraphs": list(_paragraphs(people * copies))}]})
+            return json.dumps({"data": [{"title": "T", "paragraphs": list(_paragraphs(people))}]})
         case "tsv", _:
             return "index_id\tcategory\ttext\n" + "".join(_topics(people))
         case _, "re":
