@@ -71,7 +71,7 @@ def rank(path: str, checkpoints: Sequence[str], targets: Sequence[str] = (), ove
         made = _encodings(found, job)
         rows, left_out = list[Ranked](), dict[str, Weights]()
         for checkpoint, folder in found.items():
-            said = judge.score(checkpoint.id, made[checkpoint], targets or experiment.targets, checkpoint.made_as)
+            said = judge.score(checkpoint.id, made[checkpoint], targets or experiment.picked_for, checkpoint.made_as)
             if said is None:
                 log.warning("%s: its features are not finite: it has diverged, and has no place", folder)
                 continue

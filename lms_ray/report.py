@@ -94,10 +94,12 @@ def _judged(job: Job, recommended: pd.DataFrame, choosable: int, soups_from: Map
     taught = choosable - pool_size
     worth = worths(picks.read_splits(store), pool_size, taught)
     deltas = pd.DataFrame({of_selector.selector: of_selector.delta_D for of_selector in worth})
+    outcomes = picks.read_outcomes(store)
     judged = Judged(
         worth=worth_table(worth),
         draws=draws_figure(deltas, metric),
-        calibration=certainty.calibration_table(picks.read_outcomes(store), [RECOMMENDED]),
+        calibration=certainty.calibration_table(outcomes, [RECOMMENDED]),
+        came_true=certainty.came_true(outcomes, RECOMMENDED),
         caption=captions(made, experiment, len(candidates), diverged, pool_size),
         scores=score_table(made, picks.read_baselines(store)),
         details=detail_table(made),
@@ -127,7 +129,10 @@ def of_most_targets(recommended: pd.DataFrame, experiment: Experiment) -> pd.Dat
 def _printed(found: Findings, use: Table) -> Iterator[str]:
     if (judged := found.judged) is not None:
         yield from (judged.scores.to_text(), "", *map(_wrapped, judged.caption), "", judged.worth.to_text(), "")
-    yield from (_wrapped(found.advice), "", use.to_text(), "", _wrapped(found.followed), _wrapped(found.next_labels))
+    yield from (_wrapped(found.advice), "", use.to_text(), "", _wrapped(found.followed))
+    if judged:
+        yield _wrapped(judged.came_true)
+    yield _wrapped(found.next_labels)
 
 
 def _wrapped(paragraph: str) -> str:

@@ -112,6 +112,7 @@ def report_of(shown: Experiment, change: Callable[[str], str]) -> tuple[str, str
             worth=Table(["Selector"], [[[change("c")]]]),
             draws=draws_figure(pd.DataFrame({change("c"): [0.1, 0.2]}), change("c")),
             calibration=Table(["Statement"], [[[change("c")]]]),
+            came_true=change("c"),
             caption=caption,
             scores=score_table(renamed, {change("c"): baseline}),
             details=detail_table(renamed),

@@ -70,7 +70,7 @@ def _conllu(words: list[str]) -> Iterator[str]:
 
 def _iob(experiment: Experiment, language: str, words: list[str]) -> Iterator[str]:
     begin = "I" if experiment.data.layout(language).scheme == "iob1" else "B"
-    for word, tag in zip(words, (f"{begin}-PER", "O", "O", f"{begin}-LOC", "O", "O"), strict=True):
+    for word, tag in zip(words, (f"{begin}-PER", "O", "O", f"{begin}-LOC", "O", "O", "O"), strict=True):
         yield f"{word}\t{tag}\n"
 
 

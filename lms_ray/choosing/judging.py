@@ -93,10 +93,10 @@ class Judge:
         Raises:
             ConfigError: names the first one.
         """
-        if unknown := [target for target in targets if target not in self.experiment.targets]:
+        if unknown := [target for target in targets if target not in self.experiment.picked_for]:
             raise ConfigError(
                 f"{key}: found {unknown[0]}; accepted are targets of {self.experiment.name}: "
-                f"{', '.join(self.experiment.targets)}"
+                f"{', '.join(self.experiment.picked_for)}"
             )
 
 
@@ -223,7 +223,7 @@ def objective(recipe: Recipe) -> Objective:
             f"{where} has candidates with labels {', '.join(job.task.labels)}, this experiment has "
             f"{', '.join(recipe.task.labels)}; accepted are the same in the same order"
         )
-    targets = here.sweep.judged_for or judge.experiment.targets
+    targets = here.sweep.judged_for or judge.experiment.picked_for
     judge.require_targets(targets, "sweep.judged_for")
     for pivots in dict.fromkeys(map(judge.experiment.pivots_for, targets)):
         _refuse_or_say(where, pivots, judge.weights[pivots])

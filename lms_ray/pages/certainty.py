@@ -121,9 +121,14 @@ def _use(of_rules: Mapping[str, Row], candidates: int) -> Iterator[str]:
             f"an average candidate, {100 * pick['regret']:.1f} below the best one, and number {pick['rank']:.0f} of "
             f"{candidates}."
         )
-    simpler = [other for other in LADDER[: LADDER.index(rule)][::-1] if other in of_rules]
-    if simpler and of_rules[simpler[0]]["candidate"] != pick["candidate"]:
-        yield f"Safer is {of_rules[simpler[0]]['candidate']} ({simpler[0]}), which rests on less."
+    for simpler in LADDER[: LADDER.index(rule)][::-1]:
+        other = of_rules.get(simpler)
+        if other and other["candidate"] != pick["candidate"] and not (_unknown(other) or _is_untold(other)):
+            yield (
+                f"Safer, as it rests on less, is {other['candidate']} ({simpler}), of which a regret of "
+                f"{100 * other['regret']:.1f} is expected."
+            )
+            return
 
 
 def _labels(target: str, worth: Sequence[Row]) -> Iterator[str]:
@@ -183,6 +188,18 @@ def followed(recommended: pd.DataFrame, deployment: pd.DataFrame) -> str:
         f"{sentence} Of {len(stated)} targets there are {untold} of which nothing can be told: the pick would be "
         f"better than an average candidate with less than {TELLING:.0%}, or than an answer that needs no model with "
         f"less than {USEFUL:.0%}."
+    )
+
+
+def came_true(outcomes: pd.DataFrame, rule: str) -> str:
+    """How often what was stated of a rule's picks with four in five and more happened, in a sentence."""
+    of = outcomes[(outcomes["rule"] == rule) & outcomes["statement"].isin(PROBABILITIES) & (outcomes["stated"] >= 0.8)]
+    if of.empty:
+        return "Nothing was stated with 80% or more."
+    stated, happened = of["stated"].mean(), of["happened"].mean()
+    return (
+        f"What was stated with 80% or more, {stated:.0%} on the mean, happened in {happened:.0%} of the cases; these are "
+        "picks from the pools of all draws, which overlap."
     )
 
 

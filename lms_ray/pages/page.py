@@ -41,6 +41,8 @@ class Judged:
     """The same as a figure, an SVG document."""
     calibration: Table
     """What was stated of picks, and what came of it."""
+    came_true: str
+    """The same in a sentence."""
     caption: list[str]
     """Paragraphs about the table of scores, the verdict last."""
     scores: Table
@@ -98,7 +100,7 @@ def to_markdown(experiment: Experiment, found: Findings) -> str:
     blocks += [judged.worth.to_markdown()] if judged else []
     use = "\n".join(f"- **{escape(target)}** {escape(words)}" for target, words in found.use.items())
     blocks += ["## What to use", escape(found.followed), use, "## What to annotate next", escape(found.next_labels)]
-    blocks += ["## Did it come true?", judged.calibration.to_markdown()] if judged else []
+    blocks += ["## Did it come true?", escape(judged.came_true), judged.calibration.to_markdown()] if judged else []
     blocks += ["## Picks for use", found.deployment.to_markdown()]
     blocks += [escape(f"No labels: {', '.join(unjudged)}.")] if (unjudged := experiment.unlabelled_targets) else []
     if judged:

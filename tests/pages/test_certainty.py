@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lms_ray.choosing.rules import FOUNDATION
-from lms_ray.pages.certainty import calibration_table, followed, in_words, next_labels, use_table
+from lms_ray.pages.certainty import calibration_table, came_true, followed, in_words, next_labels, use_table
 from lms_ray.store import deployment
 
 TOLD = {
@@ -33,9 +33,18 @@ def test_each_target_is_told_what_to_use_and_why_and_whose_labels_would_help():
     assert words["fr"] == (
         "Use r (Recommended): it is better than En-Dev's pick with 81%, than that of the pivots' scores alone with "
         "64%, than an average candidate with 93%, and expected to be 5.0 points above an average candidate, 1.2 below "
-        f"the best one, and number 3 of 96. Safer is p ({FOUNDATION}), which rests on less. A pick by fr "
+        "the best one, and number 3 of 96. A pick by fr "
         "labels would have an expected regret of 0.4 points. Of other languages' labels those of it help most (to 0.9)."
     )
+
+
+def test_a_safer_pick_is_named_where_it_is_told_too():
+    told = PICKS.copy()
+    told.loc[1, list(TOLD)] = [0.7, None, 0.8, 0.03, 0.02, 6.0]
+    words = in_words(told, WORTH, candidates=96)["fr"]
+    assert f"Safer, as it rests on less, is p ({FOUNDATION}), of which a regret of 2.0 is expected." in words
+    told.loc[1, "better_than_average"] = 0.3
+    assert "Safer" not in in_words(told, WORTH, candidates=96)["fr"]
 
 
 def test_where_nothing_can_be_told_it_says_so_and_what_would_help():
@@ -102,4 +111,8 @@ def test_statements_are_held_against_what_happened_bin_by_bin():
          ["better than En-Dev's pick", "90 to 100 %", "20", "95%", "100%"]],
         [["points below the best candidate", "any", "1", "2.00", "3.00"], ["rank", "any", "1", "4.00", "5.00"]],
     ]  # fmt: skip
+    assert came_true(outcomes, "Recommended").startswith(
+        "What was stated with 80% or more, 95% on the mean, happened in 100%"
+    )
+    assert came_true(outcomes[:1], "Recommended") == "Nothing was stated with 80% or more."
     assert calibration_table(outcomes[:0], ["Recommended"]).groups == [[]]
