@@ -64,19 +64,8 @@ def run(job: Job) -> None:
         curves.write(store, origin, point.name, rows)
         progress.show(done)
     made = curves.read(store, origin)
-    show(
-        "\n".join(
-            [
-                "",
-                "Mean regret of picks for use, in points:",
-                "",
-                curves_table(made).to_text(),
-                "",
-                labels_needed(made),
-                "",
-            ]
-        )
-    )
+    said = "Mean regret of picks for use, in points:"
+    show("\n".join(["", said, "", curves_table(made).to_text(), "", labels_needed(made), ""]))
     say("curves", store.where(curves.unit(origin)))
 
 
