@@ -198,7 +198,7 @@ def came_true(outcomes: pd.DataFrame, rule: str) -> str:
         return "Nothing was stated with 80% or more."
     stated, happened = of["stated"].mean(), of["happened"].mean()
     return (
-        f"What was stated with 80% or more, {stated:.0%} on the mean, happened in {happened:.0%} of the cases; these are "
+        f"What was stated with 80% or more, {stated:.0%} on the mean, happened in {happened:.0%} of the cases: "
         "picks from the pools of all draws, which overlap."
     )
 
