@@ -10,7 +10,6 @@ import logging
 from collections.abc import Sequence
 from textwrap import fill
 
-import numpy as np
 import torch
 
 from lms_ray import tasks
@@ -18,8 +17,7 @@ from lms_ray.choosing.gathering import recall
 from lms_ray.choosing.verifying import verify
 from lms_ray.data import corpora
 from lms_ray.data.corpora import Corpus
-from lms_ray.models import brought, folders
-from lms_ray.models.encode import encode
+from lms_ray.models import brought, folders, shards
 from lms_ray.models.loading import Candidates
 from lms_ray.models.pretrain import materialise
 from lms_ray.pages.progress import Progress, ShownNotes, noting, say
@@ -131,22 +129,16 @@ def _encode(
     """
     if not missing:
         return
-    settings, size = experiment.finetune, experiment.encode.shard_examples
     with brought.folder_of(missing[0], store, experiment) as model_folder:
         config = (model_folder / "config.json").read_bytes()
         task = tasks.get(experiment.task, folders.labels(config) if corpus.examples[0].labelled else ())
         tokenizer = folders.load_tokenizer(model_folder)
     task.check(corpus.examples)
-    shards = [
-        task.windows(corpus.examples[start : start + size], tokenizer, settings.max_length, settings.stride)
-        for start in range(0, len(corpus), size)
-    ]
+    windows = shards.all_tokenised([corpus], task, tokenizer, experiment)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     before = progress.done
     for count, candidate in enumerate(missing, 1):
         model = Candidates(task, experiment, store).load(candidate, device)
-        statistics_ES = np.concatenate(
-            [encode(model, task, shard, experiment.encode).statistics_ES for shard in shards]
-        )
+        statistics_ES = shards.all_encoded(model, task, windows, experiment.encode)[corpus.name].statistics_ES
         verified.write_statistics(store, within, candidate, task.statistics, statistics_ES)
         progress.show(before + count)

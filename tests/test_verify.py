@@ -13,6 +13,7 @@ from lms_ray import ranking, tasks, verify
 from lms_ray.choosing.gathering import recall
 from lms_ray.data import DataError, corpora, toy
 from lms_ray.models import encoder as encoders
+from lms_ray.models import shards
 from lms_ray.models.encode import encode
 from lms_ray.models.job import Job
 from lms_ray.models.pretrain import materialise
@@ -161,9 +162,10 @@ def test_every_candidate_is_passed_through_once_and_a_run_that_was_stopped_goes_
         passed.append(model)
         if len(passed) == 3:
             raise KeyboardInterrupt
-        return encode(model, *rest)
+        return all_encoded(model, *rest)
 
-    monkeypatch.setattr(verify, "encode", stopping)
+    all_encoded = shards.all_encoded
+    monkeypatch.setattr(shards, "all_encoded", stopping)
     assert commands.run(monkeypatch, *arguments) == 130
     assert "the same command goes on" in capsys.readouterr().err
     assert commands.run(monkeypatch, *arguments) == 0

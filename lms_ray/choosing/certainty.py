@@ -39,11 +39,6 @@ class Trust:
     level: Level | None = None
     """The mean candidate's score, less that of an answer that needs no model, where the task has one."""
 
-    @property
-    def correlation(self) -> float:
-        """The expected correlation with the true scores."""
-        return float(np.tanh(self.location))
-
     def correlations(self, rng: np.random.Generator) -> np.ndarray:
         """Draws of the correlation in a language like the pivots, shape (N,): as wide as so few of them leave it."""
         pivots = len(self.quantile_PQ)
@@ -104,8 +99,12 @@ class Expected:
     @property
     def is_told(self) -> bool:
         """Whether the evidence says enough to follow it."""
-        useful = self.better_than_no_model is None or self.better_than_no_model >= USEFUL
-        return useful and self.better_than_average >= TELLING
+        return self.better_than_average >= TELLING and not is_useless(self.better_than_no_model)
+
+
+def is_useless(better_than_no_model: float | None) -> bool:
+    """Whether a pick may be no better than an answer that needs no model; not so where nothing tells (None or NaN)."""
+    return better_than_no_model is not None and better_than_no_model < USEFUL
 
 
 def expect(

@@ -138,22 +138,27 @@ def _without_model(experiment: Experiment, store: Store) -> dict[str, float]:
 
 def _sampling_errors(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, float]:
     """Of the mean candidate's score on each pivot's labelled set."""
-    task, held_out = tasks.get(experiment.task), roles.held_out(experiment)
-    found = encodings.statistics(store, candidates, held_out, task.statistics)
+    score = tasks.get(experiment.task).score
     return {
-        pivot: sampling_error(found[name], task.score, seed_for(experiment.seed, "level", name))
-        for pivot, name in zip(experiment.pivots, held_out, strict=True)
+        pivot: sampling_error(of_CES, score, seed_for(experiment.seed, "level", f"{pivot}-{experiment.pivot_split}"))
+        for pivot, of_CES in _held_out(experiment, store, candidates).items()
     }
 
 
 def reliabilities(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, float]:
     """How far each pivot's labelled set tells candidates apart, see `reliability.split_half`."""
-    task, held_out = tasks.get(experiment.task), roles.held_out(experiment)
-    found = encodings.statistics(store, candidates, held_out, task.statistics)
+    score = tasks.get(experiment.task).score
     return {
-        pivot: split_half(found[name], task.score, seed_for(experiment.seed, "halves", pivot))
-        for pivot, name in zip(experiment.pivots, held_out, strict=True)
+        pivot: split_half(of_CES, score, seed_for(experiment.seed, "halves", pivot))
+        for pivot, of_CES in _held_out(experiment, store, candidates).items()
     }
+
+
+def _held_out(experiment: Experiment, store: Store, candidates: Sequence[str]) -> dict[str, np.ndarray]:
+    """Example statistics of each pivot's labelled set, by pivot."""
+    names = roles.held_out(experiment)
+    found = encodings.statistics(store, candidates, names, tasks.get(experiment.task).statistics)
+    return {pivot: found[name] for pivot, name in zip(experiment.pivots, names, strict=True)}
 
 
 def recall(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -> Redrawn:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lms_ray.choosing.certainty import TELLING, USEFUL
+from lms_ray.choosing.certainty import TELLING, USEFUL, is_useless
 from lms_ray.choosing.recommended import LADDER
 from lms_ray.pages.tables import Table
 
@@ -74,11 +74,7 @@ def _unknown(pick: Row) -> bool:
 
 
 def _is_untold(pick: Row) -> bool:
-    return not _unknown(pick) and (pick["better_than_average"] < TELLING or _is_useless(pick))
-
-
-def _is_useless(pick: Row) -> bool:
-    return bool(pick["better_than_no_model"] < USEFUL)  # not so where that is not known
+    return not _unknown(pick) and (pick["better_than_average"] < TELLING or is_useless(pick["better_than_no_model"]))
 
 
 def _percent(value: float | None) -> str:
@@ -93,7 +89,7 @@ def _use(of_rules: Mapping[str, Row], candidates: int) -> Iterator[str]:
         why = (
             "the candidates agree so little more than by chance in this language that the pick is better than an "
             f"answer that needs no model with {pick['better_than_no_model']:.0%} only"
-            if _is_useless(pick)
+            if is_useless(pick["better_than_no_model"])
             else "the pivots say so little of this language that the pick is better than an average candidate with "
             f"{pick['better_than_average']:.0%} only"
         )

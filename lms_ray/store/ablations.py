@@ -44,7 +44,4 @@ def read(store: Store, origin: Mapping[str, Any] | None = None) -> pd.DataFrame:
     Raises:
         MissingError: there is none, or it was made otherwise.
     """
-    store.require(PATH, "ablation")
-    if origin is not None:
-        lineage.require_same("ablations", store.read_origin(PATH), origin, "ablation")
-    return store.read_table(PATH).to_pandas()
+    return lineage.read_table(store, PATH, "ablations", origin, "ablation")

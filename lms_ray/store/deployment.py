@@ -60,9 +60,7 @@ def read(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
     Raises:
         MissingError: nothing is, or it was made otherwise.
     """
-    store.require(PATH, "ranking")
-    lineage.require_same("picks for use", store.read_origin(PATH), origin, "ranking")
-    return store.read_table(PATH).to_pandas()
+    return lineage.read_table(store, PATH, "picks for use", origin, "ranking")
 
 
 def origin(store: Store) -> dict[str, Any]:
@@ -104,9 +102,7 @@ def read_worth(store: Store, origin: Mapping[str, Any]) -> pd.DataFrame:
     Raises:
         MissingError: it is not known, or was made otherwise.
     """
-    store.require(WORTH, "ranking")
-    lineage.require_same("worth of labels", store.read_origin(WORTH), origin, "ranking")
-    return store.read_table(WORTH).to_pandas()
+    return lineage.read_table(store, WORTH, "worth of labels", origin, "ranking")
 
 
 def kept(store: Store, origin: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,8 @@ key that differs. So no page ever speaks of picks that were made otherwise.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
@@ -64,6 +66,25 @@ def require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any],
         difference = "the candidates, or the texts that they encoded, have changed since"
     if difference:
         raise MissingError(f"the {what} were made otherwise: {difference}; run `python -m lms_ray.{stage}` first")
+
+
+def read_table(store: Store, path: str, what: str, origin: Mapping[str, Any] | None, stage: str) -> pd.DataFrame:
+    """A table that a stage has written with its origin.
+
+    Args:
+        store: the experiment's folder.
+        path: of the table in it.
+        what: it holds, for messages.
+        origin: what it must have been made from; None takes it as it is.
+        stage: that writes it.
+
+    Raises:
+        MissingError: there is none, or it was made otherwise.
+    """
+    store.require(path, stage)
+    if origin is not None:
+        require_same(what, store.read_origin(path), origin, stage)
+    return store.read_table(path).to_pandas()
 
 
 def require_encoded(experiment: Experiment, store: Store) -> None:

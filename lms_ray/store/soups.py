@@ -73,7 +73,4 @@ def read(store: Store, origin: Mapping[str, Any] | None = None) -> pd.DataFrame:
     Raises:
         MissingError: there is none, or it was made otherwise.
     """
-    store.require(PATH, "soups")
-    if origin is not None:
-        lineage.require_same("soups", store.read_origin(PATH), origin, "soups")
-    return store.read_table(PATH).to_pandas()
+    return lineage.read_table(store, PATH, "soups", origin, "soups")
