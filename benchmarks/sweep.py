@@ -24,7 +24,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +40,7 @@ from lms_ray import sweep
 from lms_ray.cluster.connecting import connect
 from lms_ray.models import candidates
 from lms_ray.models import encoder as encoders
-from lms_ray.models.candidates import Recipe
+from lms_ray.models.candidates import Recipe, Tell, Training
 from lms_ray.models.encode import model_inputs
 from lms_ray.models.job import Job
 from lms_ray.models.pretrain import materialise
@@ -261,25 +261,29 @@ def in_trainer(wanted: Sequence[Candidate], recipe: Recipe, slots: int) -> Measu
 class TimedTrial(sweep.Trial):
     """A trial that says in which process it ran, and the processor time it took."""
 
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Another candidate."""
+        self.cpu = time.process_time()
+        return super().reset_config(new_config)
+
     def step(self) -> dict[str, Any]:
-        """The candidate."""
-        cpu = time.process_time()
+        """An epoch, or the candidate's end."""
         result = super().step()
-        result["record"] |= {"slot": os.getpid(), "cpu": time.process_time() - cpu}
+        if "record" in result:
+            result["record"] |= {"slot": os.getpid(), "cpu": time.process_time() - self.cpu}
         return result
 
 
-class SleepingTrial(TimedTrial):
-    """A trial whose training is pretended."""
+class Asleep(Recipe):
+    """A recipe after which training is pretended."""
 
-    def setup(self, config: dict[str, Any], recipe: Recipe) -> None:  # type: ignore[override]
-        """Replace the fine-tuning in this process."""
-        candidates.fine_tune = asleep
-        super().setup(config, recipe)
+    def training(self, candidate: Candidate, device: str, tell: Tell) -> Training:
+        """Sleep for as long."""
+        return asleep(candidate, self, tell)
 
 
-def asleep(candidate: Candidate, recipe: Recipe, device: str, tell: Callable[..., None]) -> dict[str, Any]:
-    """What `candidates.fine_tune` writes and says, around sleep; models are a few bytes."""
+def asleep(candidate: Candidate, recipe: Recipe, tell: Tell) -> Training:
+    """What `candidates.training` writes and says, around sleep; models are a few bytes."""
     store, unit = recipe.store, pool.unit(recipe.id(candidate))
     started = time.time()
     store.write_json(f"{unit}/{pool.SETTING}", asdict(candidate))
@@ -289,6 +293,7 @@ def asleep(candidate: Candidate, recipe: Recipe, device: str, tell: Callable[...
         tell("ended", epoch)
         store.write_bytes(f"{unit}/{pool.RESUME}", b"state")
         tell("saved", epoch)
+        yield {"epoch": epoch, "loss": 0.0}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "model.safetensors").write_bytes(b"weights")
         files = store.upload(Path(folder), unit)
@@ -299,11 +304,9 @@ def asleep(candidate: Candidate, recipe: Recipe, device: str, tell: Callable[...
     return record
 
 
-def in_our_sweep(
-    wanted: Sequence[Candidate], recipe: Recipe, slots: int, trial: type[sweep.Trial] = TimedTrial
-) -> Measured:
+def in_our_sweep(wanted: Sequence[Candidate], recipe: Recipe, slots: int) -> Measured:
     """Stage 1, into an empty folder."""
-    sweep.Trial = trial  # type: ignore[misc]
+    sweep.Trial = TimedTrial  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
         with connect(Cluster(cpus=slots)):
@@ -393,8 +396,8 @@ def row(name: str, slots: int, measured: list[Measured], rounds: list[dict[str, 
 
 def pretended(wanted: Sequence[Candidate], recipe: Recipe, slots: int) -> list[str]:
     """A line of the table for slots that only sleep; each counts from its first candidate to its last one."""
-    way = partial(in_our_sweep, trial=SleepingTrial)
-    measured = measure("pretended", way, wanted, recipe, slots)
+    sleeping = Asleep(**{field.name: getattr(recipe, field.name) for field in fields(Recipe)})
+    measured = measure("pretended", in_our_sweep, wanted, sleeping, slots)
     seconds, gap = fmean(span.seconds for span in measured.spans), measured.gap
     return ["ours, training pretended", str(slots), f"{seconds:.1f}", "", f"{gap:.2f}", f"{measured.wall:.2f}",
             f"{measured.call - measured.wall:.1f}", f"{ASLEEP / (seconds + gap):.3f}", ""]  # fmt: skip

@@ -11,7 +11,7 @@ import logging
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -176,7 +176,10 @@ def _tune(
 
 
 class Trial(tune.Trainable):
-    """One candidate; the actor is used again for the next one."""
+    """One candidate, an epoch a step; the actor is used again for the next one."""
+
+    work: Generator[dict[str, Any]] | None = None
+    """What there is to do, and has begun with the first step."""
 
     def setup(self, config: dict[str, Any], recipe: Recipe) -> None:  # type: ignore[override]  # with_parameters adds it
         """Take over what all candidates share, once for each actor."""
@@ -186,23 +189,36 @@ class Trial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Be the trial of another candidate."""
+        self.cleanup()
         self.candidate = Candidate(**new_config["candidate"])
+        self.notes = Notes()
+        self.work = self._work()
         return True
 
     def step(self) -> dict[str, Any]:
-        """Fine-tune the candidate to its end; what it took, and the reason of a failure, are kept beside it."""
-        store, unit = self.recipe.store, pool.unit(self.recipe.id(self.candidate))
-        examples = self.recipe.train.examples
+        """Train one epoch more; after the last one, score and commit. The reason of a failure is kept beside it."""
+        assert self.work
         try:
-            with (
-                noting(Notes()) as notes,
-                attempts.recorded(store, unit, self.machine, examples, self.candidate.epochs) as attempt,
-            ):
-                record = candidates.fine_tune(self.candidate, self.recipe, self.device, attempt.tell)
+            with noting(self.notes):
+                return next(self.work)
         except Exception:
-            store.write_bytes(f"{unit}/{pool.ERROR}", without_credentials(traceback.format_exc()).encode())
+            path = f"{pool.unit(self.recipe.id(self.candidate))}/{pool.ERROR}"
+            self.recipe.store.write_bytes(path, without_credentials(traceback.format_exc()).encode())
             raise
-        return {search.METRIC: self.recipe.maximised(record), "record": record, "notes": notes.lines, "done": True}
+
+    def cleanup(self) -> None:
+        """Leave the candidate, done or as it is."""
+        if self.work:
+            self.work.close()
+
+    def _work(self) -> Generator[dict[str, Any]]:
+        """What the driver hears of the candidate: each epoch, and last its record; what it took is kept beside it."""
+        recipe, candidate = self.recipe, self.candidate
+        unit, examples = pool.unit(recipe.id(candidate)), recipe.train.examples
+        with attempts.recorded(recipe.store, unit, self.machine, examples, candidate.epochs) as attempt:
+            record = yield from recipe.training(candidate, self.device, attempt.tell)
+        said = {search.METRIC: recipe.maximised(record), "dev_score": record["dev_score"]}
+        yield {**said, "record": record, "notes": self.notes.lines, "done": True}
 
 
 class _Report(tune.Callback):

@@ -20,13 +20,14 @@ from lms_ray.store.files import Store
 pytestmark = pytest.mark.ray
 
 JOBS = Path(__file__).parents[1] / "jobs"
-ROLES = {
-    "ner": ["pivots=[de,es]", "targets=[fr,zh]"],
-    "qa": ["pivots=[fi,id]", "targets=[de,zh]"],
-    "re": ["pivots=[de,es]", "targets=[da,zh]"],
+JOBS_OF = {
+    "ner": ["pivots=[de,es]", "targets=[fr,zh]", "sweep.learning_rate=[3e-3,1e-2]", "sweep.epochs=[24]"],
+    "qa": ["pivots=[fi,id]", "targets=[de,zh]", "sweep.learning_rate=[1e-4,1e-3]", "sweep.epochs=[4]"],
+    "re": ["pivots=[de,es]", "targets=[da,zh]", "sweep.learning_rate=[1e-4,1e-3]", "sweep.epochs=[4]"],
 }
-SMALL = [
-    *("sweep.learning_rate=[1e-3,1e-2]", "sweep.epochs=[2]", "encode.shard_examples=10", "cluster.cpus=2"),
+"""Languages, and a grid with which tiny candidates of a task learn enough to differ, by whatever kernels of torch."""
+TINY = [
+    *("encode.shard_examples=10", "cluster.cpus=2"),
     *("ranker.hidden=16", "ranker.batch_size=[16]", "ranker.learning_rate=[1e-3]"),
 ]
 
@@ -41,7 +42,7 @@ def run(task: str, storage: Path, overrides: list[str]) -> str:
 
 def configured(task: str, folder: Path, encoder_folder: Path) -> list[str]:
     """The overrides that make a small job tiny, its data written."""
-    overrides = [*ROLES[task], *SMALL, f"encoder={encoder_folder}"]
+    overrides = [*JOBS_OF[task], *TINY, f"encoder={encoder_folder}"]
     experiment = load(str(JOBS / f"{task}-small.yaml"), [*overrides, f"data.root={folder}"])
     found = tiny.write(experiment, folder / "data")
     return overrides + [f"{key}={value}" for key, value in found.items()]

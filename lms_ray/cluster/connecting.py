@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # Tune needs the JSON file, not the CSV and TensorBoard ones
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress line instead of Tune's tables
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # what a search maximises is known at a trial's end only
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is KeyboardInterrupt, in the sweep too
     # Workers of a local Ray keep the memory of tensors that are gone: to ask the system for it anew at every step takes
     # longer than the step of a small net.

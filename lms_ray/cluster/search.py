@@ -55,6 +55,9 @@ class _SeededOptuna(OptunaSearch):
 
     next_seed = 0
 
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Wait for the trial's end, as nothing is pruned."""
+
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         config = super().suggest(trial_id)
         if config is not None:

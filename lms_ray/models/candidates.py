@@ -7,7 +7,7 @@ and DONE.json once the model is whole. Whoever runs `fine_tune` again on it goes
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
@@ -33,6 +33,13 @@ from lms_ray.tasks.base import Task
 from lms_ray.tasks.windows import Windows
 
 log = logging.getLogger(__name__)
+
+Epoch = dict[str, Any]
+"""What is reported of an epoch that has ended: its number from 1, and the mean loss of its steps."""
+Training = Generator[Epoch, None, dict[str, Any]]
+"""A candidate at work: gives each epoch as it ends, and in the end the candidate's record."""
+Tell = Callable[[Event, int], None]
+"""Hears how far a training is, see `store.attempts`."""
 
 
 class Objective(Protocol):
@@ -89,6 +96,10 @@ class Recipe:
         is_judged = self.objective is None or record.get("judge") == self.objective.digest
         return record["dev"] == self.dev_digest and is_judged
 
+    def training(self, candidate: Candidate, device: str, tell: Tell) -> Training:
+        """Train a candidate from its last saved epoch to its end, and commit it; see `training`."""
+        return training(candidate, self, device, tell)
+
     def maximised(self, record: dict[str, Any]) -> float:
         """What a search maximises, of a candidate that is done."""
         return record["dev_score" if self.objective is None else "objective"]
@@ -125,15 +136,28 @@ def prepare(job: Job) -> Recipe:
 
 
 def fine_tune(
-    candidate: Candidate, recipe: Recipe, device: str, tell: Callable[[Event, int], None] = lambda event, epochs: None
+    candidate: Candidate, recipe: Recipe, device: str, tell: Tell = lambda event, epochs: None
 ) -> dict[str, Any]:
+    """As `training`, to its end: the candidate's record."""
+    work = training(candidate, recipe, device, tell)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
+
+
+def training(candidate: Candidate, recipe: Recipe, device: str, tell: Tell) -> Training:
     """Train a candidate from its last saved epoch to its end, and commit it.
 
     Args:
         candidate: its setting.
         recipe: what it shares with the others.
         device: `cpu` or `cuda`.
-        tell: hears how far it is, see `store.attempts`.
+        tell: hears how far it is.
+
+    Yields:
+        Each epoch when it has ended; closing the generator then leaves the candidate as an interruption would.
 
     Returns:
         The candidate's record.
@@ -152,10 +176,11 @@ def fine_tune(
     save_every = recipe.experiment.sweep.save_every
     with Saver(store, resume) as saver:
         while not tuner.is_finished:
-            tuner.train_epoch()
+            loss = tuner.train_epoch()
             tell("ended", tuner.epoch)
             if save_every and tuner.epoch % save_every == 0 and not tuner.is_finished:
                 saver.save(tuner.state, partial(tell, "saved", tuner.epoch))
+            yield {"epoch": tuner.epoch, "loss": loss}
     with tempfile.TemporaryDirectory(prefix="lms-ray-model-") as folder:
         tuner.save_model(Path(folder))
         files = store.upload(Path(folder), unit)
