@@ -19,7 +19,7 @@ from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 
 from lms_ray.choosing import judging
-from lms_ray.cluster import examining, search
+from lms_ray.cluster import examining, search, trackers
 from lms_ray.cluster.resources import is_local, set_up
 from lms_ray.models import candidates
 from lms_ray.models.candidates import Recipe
@@ -146,6 +146,10 @@ def _tune(
 ) -> tuple[list[Candidate], Records]:
     """Run trials to their end; the candidate of each, and the records of those that ended well."""
     sweep = recipe.experiment.sweep
+
+    def name(trial: tune.experiment.Trial) -> str:
+        return recipe.id(Candidate(**trial.config["candidate"]))
+
     with tempfile.TemporaryDirectory(prefix="lms-ray-tune-") as bookkeeping:  # DONE.json is the truth, not this
         results = tune.Tuner(
             tune.with_resources(
@@ -158,13 +162,15 @@ def _tune(
                 num_samples=samples,
                 max_concurrent_trials=sweep.resources.workers,
                 reuse_actors=True,
+                trial_name_creator=name,
+                trial_dirname_creator=name,
             ),
             run_config=tune.RunConfig(
                 storage_path=bookkeeping,
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
-                callbacks=[_Report(progress), JsonLoggerCallback()],
+                callbacks=[_Report(progress), JsonLoggerCallback(), *trackers.callbacks(recipe.experiment)],
             ),
         ).fit()
     each = [results[index] for index in range(len(results))]
@@ -217,7 +223,7 @@ class Trial(tune.Trainable):
         unit, examples = pool.unit(recipe.id(candidate)), recipe.train.examples
         with attempts.recorded(recipe.store, unit, self.machine, examples, candidate.epochs) as attempt:
             record = yield from recipe.training(candidate, self.device, attempt.tell)
-        said = {search.METRIC: recipe.maximised(record), "dev_score": record["dev_score"]}
+        said = {search.METRIC: recipe.maximised(record), "dev_score": record["dev_score"], "epoch": candidate.epochs}
         yield {**said, "record": record, "notes": self.notes.lines, "done": True}
 
 

@@ -3,6 +3,7 @@
 import re
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -187,8 +188,8 @@ def test_the_reason_of_a_failure_shows_no_keys(s3: Roots, task, encoder: Encoder
     storage, windows = s3("runs", credentials=GIVEN), task.windows(sentences(4), encoder.tokenizer, 32)
     trial = Trial.__new__(Trial)  # in no actor
     trial.recipe = Recipe(load("quickstart"), Store(storage), "hash", encoder, task, windows, windows, dev_digest="dev")
-    trial.candidate, trial.device = Candidate(1e-3, 1, 8, 0), storage
-    trial.machine = Machine(host="node", market=None, accelerator=None, cpus=1, gpus=0)
+    trial.device, trial.machine = storage, Machine(host="node", market=None, accelerator=None, cpus=1, gpus=0)
+    trial.reset_config({"candidate": asdict(Candidate(1e-3, 1, 8, 0))})
     with pytest.raises(RuntimeError, match="device"):
         trial.step()
     found = everything(Store(storage))

@@ -22,6 +22,10 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress line instead of Tune's tables
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # what a search maximises is known at a trial's end only
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is KeyboardInterrupt, in the sweep too
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for each candidate
+    # A tracking server that is gone must not hold the sweep for minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     # Workers of a local Ray keep the memory of tensors that are gone: to ask the system for it anew at every step takes
     # longer than the step of a small net.
     "MALLOC_MMAP_THRESHOLD_": str(2**25),  # the most that every glibc takes

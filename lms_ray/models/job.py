@@ -86,6 +86,7 @@ class Job:
             except ValueError as error:
                 raise ConfigError(f"sweep.checkpoints: {error}") from None
             return
+        experiment.trackers.require_packages()
         config, tokenizer = encoder.load_config(experiment.encoder), encoder.load_tokenizer(experiment.encoder)
         encoder.check_length(experiment.finetune.max_length, encoder.longest(config, tokenizer))
         if Path(experiment.encoder).is_dir():

@@ -15,6 +15,7 @@ from lms_ray.settings.choosing import MetaSplit, Ranker, Selection, Soups
 from lms_ray.settings.data import EVERY, Data
 from lms_ray.settings.models import Encode, FineTune
 from lms_ray.settings.resources import Cluster
+from lms_ray.settings.trackers import Trackers
 from lms_ray.settings.uris import split
 
 
@@ -74,6 +75,8 @@ class Experiment(Model):
     """Which candidates are averaged."""
     cluster: Cluster = Cluster()
     """Which Ray to run on."""
+    trackers: Trackers = Trackers()
+    """Who else is told of the sweep."""
 
     @field_validator("source", "pivots", "targets", "unlabelled_targets")
     @classmethod
