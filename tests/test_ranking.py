@@ -59,6 +59,7 @@ def relabelled(job: Job, corpus: str) -> None:
         encodings.write(job.store, candidate, {corpus: encoding}, names, digests, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vector", ["learned", "syntax_knn", "none"])
 @pytest.mark.parametrize("features", ["[target]", "[source]", "[pivot]", "[source, pivot, target]"])
 def test_every_variant_is_ranked_from_what_is_stored(tmp_path: Path, features: str, vector: str):
@@ -76,6 +77,7 @@ def test_without_vectors_none_is_asked_for(tmp_path: Path):
     assert list(ranked(job)) == ["gn", "he"]
 
 
+@pytest.mark.slow
 def test_the_rankers_of_another_experiment_score_as_they_do_there(tmp_path: Path):
     settings = ("ranker.features=[pivot, target]", "ranker.language_vector=syntax_knn")
     there = encoded(tmp_path, "there", *settings)
@@ -97,6 +99,7 @@ def test_the_rankers_of_another_experiment_score_as_they_do_there(tmp_path: Path
     assert not np.array_equal(moved["nl"], scores["nl"])
 
 
+@pytest.mark.slow
 def test_fitting_anew_where_rankers_were_taken_from(tmp_path: Path):
     """A selection made with the rankers of before is noticed, though no setting here has changed."""
     there, other = encoded(tmp_path, "there"), encoded(tmp_path, "other", seed=1)
@@ -109,6 +112,7 @@ def test_fitting_anew_where_rankers_were_taken_from(tmp_path: Path):
     assert other.store.done("rankers")["input"] != made_from
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("there", "here", "error", "message"),
     [
@@ -138,6 +142,7 @@ def test_rankers_that_do_not_fit_are_refused(tmp_path: Path, there, here, error,
         ranking.run(encoded(tmp_path, "here", *here, f"ranker.transfer_from={source.store.root}"))
 
 
+@pytest.mark.slow
 def test_rankers_of_another_width_or_of_nobody_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     there = encoded(tmp_path, "there")
     wanted = f"ranker.transfer_from={there.store.root}"

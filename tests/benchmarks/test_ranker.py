@@ -56,6 +56,7 @@ def test_a_grid_is_counted_from_its_steps(benchmark):
     assert pairs == 140 and seconds == (9 + 5 + 3 + 2) * 3 * 5
 
 
+@pytest.mark.slow
 def test_quality_judges_both_fits_and_resumes(benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(benchmark, "PAPER", SMALL)
     pools, results = [benchmark.planted(24, seed) for seed in range(2)], tmp_path / "results.jsonl"

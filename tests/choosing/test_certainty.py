@@ -55,6 +55,7 @@ def stated(said: Redrawn, target: str) -> Expected:
     return said.expected(said.overall[target], target, seed=0)[said.followed[target]]
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_told_most_picks_are_not_told_and_where_everything_can_all_are():
     noise = [stated(planted(0.0, seed)[0], target).is_told for seed in range(6) for target in TARGETS]
     plain = [stated(planted(0.9, seed)[0], target).is_told for seed in range(2) for target in TARGETS]
@@ -62,6 +63,7 @@ def test_where_nothing_can_be_told_most_picks_are_not_told_and_where_everything_
     assert all(plain)
 
 
+@pytest.mark.slow
 def test_what_is_stated_happens_about_as_often():
     """Over pools of every strength; a statement that knew nothing would be right as often as the base rate."""
     probabilities, happened, regrets, found = [], [], [], []
