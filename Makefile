@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: setup quickstart test fast lint format clean
+.PHONY: setup quickstart test fast chaos lint format clean
 
 setup: $(VENV)/.installed
 
@@ -28,6 +28,9 @@ test: fast
 
 fast: setup
 	$(BIN)/python -m pytest -m "not (ray or slow or real)" -n auto --dist loadfile
+
+chaos: setup
+	$(BIN)/python -m pytest -m chaos
 
 lint: setup
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@
 The driver commits a candidate when the last piece of its text has come back.
 """
 
+from contextlib import closing
 from itertools import chain
 
 from lms_ray.choosing import keeping
@@ -45,10 +46,11 @@ def _encode_missing(job: Job) -> None:
     if not missing:
         return
     pool.require_weights(store, missing, f"{some(next(iter(missing.values())))} was not encoded as it is now")
-    for read in encoding.encode_all(job, tokenizer, missing, models):
-        encodings.write(store, read.name, read.encodings, task.statistics, digests, read.uses)
-        done += 1
-        progress.show(done)
+    with closing(encoding.encode_all(job, tokenizer, missing, models)) as reads:
+        for read in reads:
+            encodings.write(store, read.name, read.encodings, task.statistics, digests, read.uses)
+            done += 1
+            progress.show(done)
 
 
 def _row(corpus: Corpus | Text, digest: str, job: Job) -> CorpusRow:

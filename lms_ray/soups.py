@@ -8,6 +8,7 @@ the worker that passes text through it. Labels of a target are read to score sou
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 import numpy as np
 
@@ -79,10 +80,11 @@ def _encode_missing(job: Job, made: Sequence[Soup]) -> None:
         return
     wanted = {member for name in missing for member in members[name]}
     pool.require_weights(store, sorted(wanted), "soups are averages of weights", instead="")
-    for read in encoding.encode_all(job, tokenizer, missing, Soups(candidates, members)):
-        encodings.write(store, read.name, read.encodings, job.task.statistics, digests, read.uses, kept.FOLDER)
-        done += 1
-        progress.show(done)
+    with closing(encoding.encode_all(job, tokenizer, missing, Soups(candidates, members))) as reads:
+        for read in reads:
+            encodings.write(store, read.name, read.encodings, job.task.statistics, digests, read.uses, kept.FOLDER)
+            done += 1
+            progress.show(done)
 
 
 def _chosen(job: Job, made: Sequence[Soup]) -> dict[str, Soup]:

@@ -84,7 +84,7 @@ def swept(store: Store, experiment: Experiment) -> list[str]:
 
 
 def a_driver_elsewhere(store: Store) -> None:
-    driver = {"host": "head", "boot": "b", "namespace": "n", "pid": 7, "started": 1.0, "holds": True}
+    driver = {"host": "head", "boot": "b", "namespace": "n", "pid": 7, "since_boot": 1.0, "holds": True}
     store.write_bytes(f"{lock.FOLDER}/1.json", json.dumps(driver).encode())
 
 

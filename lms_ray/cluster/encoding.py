@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Any, Protocol
@@ -25,7 +26,7 @@ from lms_ray.models import shards
 from lms_ray.models.encode import Encoded, encode
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Notes, noting
-from lms_ray.settings.errors import BrokenError
+from lms_ray.settings.errors import BrokenError, JobError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.models import Encode, FineTune
 from lms_ray.store import pool
@@ -81,8 +82,8 @@ class Result:
 
 def encode_all(
     job: Job, tokenizer: PreTrainedTokenizerBase, wanted: Mapping[str, Collection[str]], models: Models
-) -> Iterator[Read]:
-    """Each model with what it made of its corpora, in the order in which they are finished.
+) -> Generator[Read]:
+    """Each model with what it made of its corpora, in the order in which they are finished; to be closed.
 
     Args:
         job: the experiment.
@@ -92,6 +93,7 @@ def encode_all(
 
     Raises:
         BrokenError: a candidate whose weights are wanted is not whole.
+        StorageError: an actor could not read them.
     """
     experiment, task = job.experiment, job.task
     needed = {name for names in wanted.values() for name in names}
@@ -100,16 +102,17 @@ def encode_all(
         model: [index for index, shard in enumerate(texts) if shard.corpus in names] for model, names in wanted.items()
     }
     arrived: dict[str, dict[int, Result]] = defaultdict(dict)
-    for result in _stream(work, texts, job, models):
-        arrived[result.model][result.shard] = result
-        if len(arrived[result.model]) < len(work[result.model]):
-            continue
-        of_shard = arrived.pop(result.model)
-        parts: dict[str, list[Encoded]] = defaultdict(list)
-        for index in work[result.model]:
-            parts[texts[index].corpus].append(of_shard[index].encoded)
-        whole = {name: shards.whole(of_corpus, task, experiment.encode) for name, of_corpus in parts.items()}
-        yield Read(result.model, whole, [part.use for part in of_shard.values()])
+    with closing(_stream(work, texts, job, models)) as results:
+        for result in results:
+            arrived[result.model][result.shard] = result
+            if len(arrived[result.model]) < len(work[result.model]):
+                continue
+            of_shard = arrived.pop(result.model)
+            parts: dict[str, list[Encoded]] = defaultdict(list)
+            for index in work[result.model]:
+                parts[texts[index].corpus].append(of_shard[index].encoded)
+            whole = {name: shards.whole(of_corpus, task, experiment.encode) for name, of_corpus in parts.items()}
+            yield Read(result.model, whole, [part.use for part in of_shard.values()])
 
 
 def _tokenise(
@@ -145,7 +148,7 @@ def _windows(
     return windows, notes.lines
 
 
-def _stream(work: dict[str, list[int]], texts: list[Shard], job: Job, models: Models) -> Iterator[Result]:
+def _stream(work: dict[str, list[int]], texts: list[Shard], job: Job, models: Models) -> Generator[Result]:
     """Results in the order in which they are finished."""
     settings, cluster = job.experiment.encode, job.experiment.cluster
     resources = settings.resources
@@ -154,7 +157,9 @@ def _stream(work: dict[str, list[int]], texts: list[Shard], job: Job, models: Mo
     for model, numbers in work.items():
         for part in np.array_split(numbers, min(parts, len(numbers))):
             rows.append({"model": model, "shards": part.tolist()})
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.raise_original_map_exception = True  # what an actor raises, else it is only in the text of a traceback
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it reports each execution; errors are raised as well
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         EncodingActor,
@@ -176,15 +181,18 @@ def _stream(work: dict[str, list[int]], texts: list[Shard], job: Job, models: Mo
             "windows": [shard.windows for shard in texts],
         },
     )
-    batches: Iterator[Any] = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
+    batches: Any = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
     try:
-        for batch in batches:
-            for index, row in enumerate(batch.drop_columns(ARRAYS).to_pylist()):
-                arrays = {name: batch[name][index].values.to_numpy() for name in ARRAYS}
-                arrays["statistics_ES"] = arrays["statistics_ES"].reshape(row["examples"], -1)
-                encoded = Encoded(**arrays)
-                yield Result(row["model"], row["shard"], encoded, Use.model_validate_json(row["use"]))
-    except ray.exceptions.RayTaskError:  # Ray Data hides what an actor raised
+        with closing(batches):  # else Ray Data's threads work on while Ray is shut down, which ends the process at once
+            for batch in batches:
+                for index, row in enumerate(batch.drop_columns(ARRAYS).to_pylist()):
+                    arrays = {name: batch[name][index].values.to_numpy() for name in ARRAYS}
+                    arrays["statistics_ES"] = arrays["statistics_ES"].reshape(row["examples"], -1)
+                    encoded = Encoded(**arrays)
+                    yield Result(row["model"], row["shard"], encoded, Use.model_validate_json(row["use"]))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, JobError):
+            raise error.cause from None
         for candidate in dict.fromkeys(chain.from_iterable(map(models.read_for, work))):
             if job.store.done(pool.unit(candidate)) is None:  # an actor found it broken
                 raise BrokenError(f"{job.store.where(pool.unit(candidate))}: broken; run the sweep again") from None

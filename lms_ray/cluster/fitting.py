@@ -18,7 +18,7 @@ from lms_ray.choosing.grid import Fitted, Point, fit_point
 from lms_ray.choosing.material import Material
 from lms_ray.cluster.resources import is_local, making_room, set_up, workers_for
 from lms_ray.pages.progress import Progress
-from lms_ray.settings.errors import StorageError
+from lms_ray.settings.errors import JobError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.store import rankings
 from lms_ray.store.attempts import Use
@@ -82,6 +82,9 @@ def fit_all(
         room = making_room(resources, experiment.cluster, most)
         with _watching(store, folder, progress), _keeping_interrupts(), room:
             trainer.fit()
+    except ray.train.WorkerGroupError as error:
+        told = next((failure for failure in error.worker_failures.values() if isinstance(failure, JobError)), error)
+        raise told from None
     finally:
         store.delete(f"{rankings.UNIT}/train")  # Ray Train's own bookkeeping; what counts is in `folder`
 

@@ -257,7 +257,7 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
         ValueError: it cannot be read or does not fit; says the difference.
         AbsentError: it is not on this machine.
     """
-    started = time.time()
+    started, began = time.time(), time.monotonic()
     signature = _opened(folder).signature()
     with opened(folder, standard) as checkpoint:
         model = checkpoint.load(device)
@@ -271,7 +271,7 @@ def examine(folder: str, standard: Standard, device: str) -> dict[str, Any]:
         "dev_score": float(standard.task.score(statistics_ES.sum(0))),
         "diverged": diverged(model),
         "started": started,
-        "seconds": time.time() - started,
+        "seconds": time.monotonic() - began,
         "device": device,
     }
 

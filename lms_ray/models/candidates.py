@@ -165,7 +165,7 @@ def training(candidate: Candidate, recipe: Recipe, device: str, tell: Tell) -> T
     store, unit = recipe.store, pool.unit(recipe.id(candidate))
     if record := store.done(unit):
         return record if recipe.is_scored(record) else _score_again(unit, candidate, record, recipe, device)
-    started = time.time()
+    started, began = time.time(), time.monotonic()
     resume = f"{unit}/{pool.RESUME}"
     store.write_json(f"{unit}/{pool.SETTING}", asdict(candidate))
     if device == "cuda":
@@ -191,7 +191,7 @@ def training(candidate: Candidate, recipe: Recipe, device: str, tell: Tell) -> T
         **_scores(tuner.model, candidate, recipe),
         "diverged": tuner.diverged,
         "started": started,
-        "seconds": time.time() - started,
+        "seconds": time.monotonic() - began,
         "resumed_from_epoch": resumed_from,
         "losses": tuner.losses,
         "device": device,

@@ -123,9 +123,10 @@ def _row(candidate: Candidate, now: float) -> tuple[str, ...]:
     last = candidate.attempts[-1] if candidate.attempts else None
     state: str = candidate.state
     if last and candidate.state == "training":
-        state = f"training epoch {min(last.epochs + 1, last.planned)} of {last.planned}, for {span(now - last.started)}"
+        epoch, begun = min(last.epochs + 1, last.planned), _since(last.started, now)
+        state = f"training epoch {epoch} of {last.planned}, for {begun}"
     elif last and candidate.state == "lost":
-        state = f"lost in epoch {min(last.epochs + 1, last.planned)} of {last.planned}, {span(now - last.seen)} ago"
+        state = f"lost in epoch {min(last.epochs + 1, last.planned)} of {last.planned}, {_since(last.seen, now)} ago"
     elif candidate.state == "failed":
         state = f"failed: {shorten(candidate.reason, LONGEST) or 'nothing says why'}"
     return (
@@ -137,6 +138,10 @@ def _row(candidate: Candidate, now: float) -> tuple[str, ...]:
         f"{sum(attempt.use.seconds for attempt in candidate.attempts):.0f}" if last else "-",
         "-" if candidate.dev_score is None else f"{candidate.dev_score:.4f}",
     )
+
+
+def _since(then: float, now: float) -> str:
+    return span(max(0.0, now - then))  # they are by the clocks of two machines
 
 
 def _next(found: Status) -> Iterator[str]:

@@ -25,6 +25,10 @@ class AbsentError(StorageError):
     """A file is not there."""
 
 
+class UnavailableError(StorageError):
+    """The storage does not answer, or fails by its own fault; it may answer the next time."""
+
+
 class BrokenError(JobError):
     """A file of the experiment does not hold what was written."""
 

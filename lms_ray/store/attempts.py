@@ -70,7 +70,7 @@ def by_machine(uses: Iterable[Use]) -> list[Use]:
 
 
 class Attempt(Recorded):
-    """One attempt to fine-tune a candidate; times are in seconds since 1970, by its machine's clock."""
+    """One attempt to fine-tune a candidate; times are in seconds since 1970, by its machine's clock when it began."""
 
     machine: Machine
     examples: int
@@ -108,7 +108,8 @@ class Running:
     """The record of an attempt that is at work."""
 
     def __init__(self, store: Store, path: str, attempt: Attempt):
-        self.store, self.path, self.attempt = store, path, attempt
+        self.store, self.path, self.attempt = store.hasty(), path, attempt
+        self.began = time.monotonic()
         self.lock = threading.Lock()
         self.ended_at: dict[int, float] = {}
         self.renew()
@@ -125,15 +126,19 @@ class Running:
             case "begun":
                 self.renew(first=epochs, epochs=epochs)
             case "ended":
-                self.ended_at[epochs] = time.time()
+                self.ended_at[epochs] = self.now()
                 self.renew(epochs=epochs)
             case "saved":
                 self.renew(saved=self.ended_at[epochs])
 
+    def now(self) -> float:
+        """Its start and what has passed since, whatever becomes of the machine's clock."""
+        return self.attempt.started + time.monotonic() - self.began
+
     def renew(self, **changes: Any) -> None:
         """Write what is known now."""
         with self.lock:
-            self.attempt = self.attempt.model_copy(update={"seen": time.time(), **changes})
+            self.attempt = self.attempt.model_copy(update={"seen": self.now(), **changes})
             with suppress(StorageError):
                 self.store.write_json(self.path, self.attempt.model_dump())
 
@@ -167,7 +172,7 @@ def recorded(store: Store, unit: str, machine: Machine, examples: int, planned: 
         stop.set()
         beating.join()
         if ended:  # else this process is being ended, and the attempt counts as lost
-            running.renew(ended=time.time(), **ended)
+            running.renew(ended=running.now(), **ended)
 
 
 def parse(content: bytes, where: str) -> Attempt:

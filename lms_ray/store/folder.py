@@ -1,34 +1,52 @@
 """Files below one folder, on a local disk or in an object store; the only module that touches pyarrow.fs.
 
 Every error of the storage (read-only, full, forbidden, a file where a folder is wanted) is a `StorageError` with the
-path and the reason; content that cannot be read is a `BrokenError`.
+path and the reason; content that cannot be read is a `BrokenError`. An object store that does not answer, is busy or
+fails by its own fault is asked again for `PATIENCE` seconds, here and nowhere else: so any operation may be done twice.
 """
 
+import copy
 import errno
+import functools
 import hashlib
 import io
 import json
+import logging
 import os
+import random
 import re
 import shutil
+import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from lms_ray.settings.base import shown
-from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, StorageError
+from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, StorageError, UnavailableError
 from lms_ray.settings.uris import split, without_credentials
+
+log = logging.getLogger(__name__)
 
 CHUNK = 1 << 24  # bytes held in memory of a file that is copied; an object store is asked once for each
 PARTIAL = ".partial"
 ORIGIN = b"lms_ray.origin"  # key of a table's metadata
+PATIENCE = 240.0  # seconds, as long as a driver goes on that cannot renew its claim; pyarrow itself gives up after 6
+PAUSES = (1.0, 15.0)  # seconds between two tries: at first, twice as long each time, and at most
+# What pyarrow says of S3 then. (It has Google Cloud Storage asked again for minutes by itself.)
+PASSING = re.compile(
+    r"AWS Error (NETWORK_CONNECTION|SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|THROTTLING|REQUEST_TIMEOUT)"
+    r"|HTTP status (408|429|5\d\d)"
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,27 @@ class Listed:
         return cls(info.size, float("nan") if info.mtime_ns is None else info.mtime_ns / 1e9)
 
 
+def _patiently(operation: "Callable[Concatenate[Folder, P], T]") -> "Callable[Concatenate[Folder, P], T]":
+    """Have an operation that changes nothing when it is done twice tried again while the storage is unavailable."""
+
+    @functools.wraps(operation)
+    def tried(folder: "Folder", *args: P.args, **options: P.kwargs) -> T:
+        until, pause = time.monotonic() + folder.patience, PAUSES[0]
+        while True:
+            try:
+                return operation(folder, *args, **options)
+            except UnavailableError as error:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                if pause == PAUSES[0]:
+                    log.warning("%s; tried again for %.0f s", error, left)
+                time.sleep(min(left, pause * random.uniform(0.5, 1)))  # many workers shall not come at one moment
+                pause = min(2 * pause, PAUSES[1])
+
+    return tried
+
+
 class Folder:
     """Files below one folder; their paths are relative to it and use forward slashes.
 
@@ -69,17 +108,17 @@ class Folder:
     def __init__(self, root: str, key: str = "storage"):
         if not root or "\0" in root or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)", root):
             raise ConfigError(f"{key}: found {shown(root)}; accepted is a local folder or s3://, gs://, ...")
-        self.key = key
+        self.key, self.patience = key, PATIENCE
         # Absolute, because trials and workers run in other working directories.
         self.root = root if "://" in root else str(Path(root).absolute())
         try:
-            self._fs, self._base = fs.FileSystem.from_uri(self.root)
+            self._fs, self._base = self._open()
         except ValueError as error:
             raise ConfigError(
                 f"{key}: found {shown(root)}; accepted is a local folder or s3://, gs://, ... "
                 f"({without_credentials(str(error))})"
             ) from None
-        except OSError as error:
+        except StorageError as error:
             raise ConfigError(
                 f"{key}: {shown(root)} cannot be reached: {without_credentials(_one_line(error))}; is the name of the "
                 "bucket right, and are its region and the credentials?"
@@ -90,6 +129,12 @@ class Folder:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.where()!r})"
+
+    def hasty(self) -> Self:
+        """The same folder, for whoever cannot wait: nothing is tried again."""
+        other = copy.copy(self)
+        other.patience = 0.0
+        return other
 
     @property
     def file_system(self) -> tuple[fs.FileSystem, str]:
@@ -106,11 +151,13 @@ class Folder:
         root = without_credentials(split(self.root)[0]) if "://" in self.root else self.root
         return f"{root}/{path}" if path else root
 
+    @_patiently
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder of this name."""
         with self._storage(path):
             return self._fs.get_file_info(self._at(path)).type != fs.FileType.NotFound
 
+    @_patiently
     def names(self, folder: str) -> list[str]:
         """Sorted names in a folder; none where there is no such folder."""
         with self._storage(folder):
@@ -124,6 +171,7 @@ class Folder:
         """Bytes of each file in a folder, as `listed`."""
         return {name: file.size for name, file in self.listed(folder, recursive).items()}
 
+    @_patiently
     def listed(self, folder: str = "", recursive: bool = False) -> dict[str, Listed]:
         """Each file in a folder by its path from there; none where there is no such folder.
 
@@ -134,12 +182,14 @@ class Folder:
             infos = [info for info in self._list(folder, recursive) if info.is_file]
         return {info.path[start:]: Listed.of(info) for info in infos}
 
+    @_patiently
     def signature(self) -> list[list[Any]]:
         """Name, size and time of every file directly in this folder: changes with any of them."""
         with self._storage(""):
             files = self._fs.get_file_info(fs.FileSelector(self._base))
         return sorted([info.base_name, info.size, info.mtime_ns or 0] for info in files if info.is_file)
 
+    @_patiently
     def read_bytes(self, path: str) -> bytes:
         """Content of a file.
 
@@ -218,15 +268,10 @@ class Folder:
             _require_inside(name)
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            source_path = f"{path}/{name}" if path else name
-            with (
-                self._storage(source_path),
-                self._opened(source_path) as source,
-                target.open("wb") as sink,
-            ):
-                read[name] = _copy(source, sink)
+            read[name] = self._read_into(f"{path}/{name}" if path else name, target)
         return read
 
+    @_patiently
     def delete(self, path: str) -> None:
         """Remove a file or a folder; nothing happens where there is none."""
         with self._storage(path), suppress(FileNotFoundError):
@@ -244,9 +289,21 @@ class Folder:
                     if partial.parent.name != spare:
                         partial.unlink(missing_ok=True)
 
+    @_patiently
+    def _open(self) -> tuple[fs.FileSystem, str]:
+        try:
+            return fs.FileSystem.from_uri(self.root)
+        except OSError as error:  # where the URI names no region, the storage was asked for it
+            raise _kind(error)(_one_line(error)) from error
+
     def _at(self, path: str) -> str:
         _require_inside(path)
         return f"{self._base}/{path}" if path else self._base
+
+    @_patiently
+    def _read_into(self, path: str, target: Path) -> Written:
+        with self._storage(path), self._opened(path) as source, target.open("wb") as sink:
+            return _copy(source, sink)
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[pa.NativeFile]:
@@ -256,7 +313,8 @@ class Folder:
                 yield source
         except OSError as error:
             # Gone between an object store's two requests: what that raises depends on the length of the answer.
-            if self._fs.get_file_info(self._at(path)).type == fs.FileType.NotFound:
+            is_answer = _kind(error) is not UnavailableError
+            if is_answer and self._fs.get_file_info(self._at(path)).type == fs.FileType.NotFound:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from error
             raise
 
@@ -276,8 +334,10 @@ class Folder:
                 "delete it and run the same command again"
             ) from None
 
+    @_patiently
     def _write(self, path: str, source: BinaryIO) -> Written:
         target = self._at(path)
+        source.seek(0)
         with self._storage(path):
             if not self.is_local:  # an object appears when its stream is closed; what the close says is raised
                 with self._fs.open_output_stream(target) as sink:
@@ -306,8 +366,13 @@ def _plainly(where: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-        raise (AbsentError if absent else StorageError)(f"{where}: {_reason(error)}") from error
+        raise _kind(error)(f"{where}: {_reason(error)}") from error
+
+
+def _kind(error: Exception) -> type[StorageError]:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return AbsentError
+    return UnavailableError if PASSING.search(str(error)) else StorageError
 
 
 def _require_inside(path: str) -> None:

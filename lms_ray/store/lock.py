@@ -22,7 +22,10 @@ machines play no part. A time so far in the future is no living driver's either:
 - It dies while it asks, or while it works: its claim is removed by the next driver as soon as it counts as gone.
 - It sleeps for longer than `STALE_AFTER` and wakes: its claim was removed, so it stops at step 3 or 4.
 - It sleeps between looking and renewing, and is taken over just then: both claims hold; whoever looks first stops.
-- The storage does not answer: it stops itself after `GIVE_UP_AFTER`, before it counts as gone.
+- The storage does not answer: it stops itself after `GIVE_UP_AFTER`, before it counts as gone, whether its requests
+  fail or hang.
+- The clock of a machine jumps: nothing here is told by it. That of the storage does: who asks before the others have
+  renewed their claims takes over, and they stop as soon as they would renew them.
 """
 
 import functools
@@ -62,15 +65,14 @@ class Driver:
     namespace: str
     """Of process ids: another one in each container."""
     pid: int
-    started: float
-    """When the process began, in seconds since 1970."""
+    since_boot: float
+    """When the process began, in seconds since its machine did: no clock that is put right changes it."""
     holds: bool
 
     @classmethod
     def own(cls, holds: bool) -> "Driver":
         """This process."""
-        process, machine = psutil.Process(), _machine()
-        return cls(*machine, pid=process.pid, started=process.create_time(), holds=holds)
+        return cls(*_machine(), pid=os.getpid(), since_boot=_since_boot(psutil.Process()), holds=holds)
 
     @property
     def is_here(self) -> bool:
@@ -82,7 +84,7 @@ class Driver:
         """Whether its process has; for one that is here."""
         try:
             process = psutil.Process(self.pid)
-            return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.started) > 2
+            return process.status() == psutil.STATUS_ZOMBIE or abs(_since_boot(process) - self.since_boot) > 2
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -149,7 +151,7 @@ def hold(store: Store) -> Iterator[None]:
             beating.join()
         signal.signal(LOST, before)
         with suppress(StorageError):
-            store.delete(own)
+            store.hasty().delete(own)
 
 
 def _take(store: Store, own: str) -> None:
@@ -187,6 +189,15 @@ def _renew(store: Store, own: str) -> None:
     raise BusyError(f"{store.where()}: {taker or 'another driver'} has taken this experiment over")
 
 
+def _failure(store: Store, own: str) -> Exception | None:
+    """Why the claim could not be renewed, if so."""
+    try:
+        _renew(store, own)
+    except Exception as error:
+        return error
+    return None
+
+
 def _others(store: Store, own: str) -> dict[Claim, float]:
     """Claims of other drivers and their ages; those of drivers that are gone are removed.
 
@@ -209,24 +220,32 @@ def _others(store: Store, own: str) -> dict[Claim, float]:
 
 
 def _beat(store: Store, own: str, stop: threading.Event) -> None:
-    last = time.monotonic()
+    last, reason = time.monotonic(), f"{store.where()}: the storage does not answer"
     while not stop.wait(BEAT_EVERY):
-        try:
-            _renew(store, own)
+        failed = list[Exception | None]()
+        renewing = threading.Thread(
+            target=lambda failed=failed: failed.append(_failure(store.hasty(), own)), daemon=True, name="renewal"
+        )
+        renewing.start()
+        renewing.join(max(0.0, last + GIVE_UP_AFTER - time.monotonic()))  # a request may hang for longer
+        if failed == [None]:
             last = time.monotonic()
-        except BusyError as error:
-            reason = str(error)
+            continue
+        reason = str(failed[0]) if failed else reason
+        # The storage may come back; whatever it is, a claim that is not renewed goes stale.
+        if isinstance(failed[0] if failed else None, BusyError) or time.monotonic() - last > GIVE_UP_AFTER:
             break
-        except Exception as error:  # the storage may come back; whatever it is, a claim that is not renewed goes stale
-            reason = str(error)
-            if time.monotonic() - last > GIVE_UP_AFTER:
-                break
     if not stop.is_set():
         print(f"{reason}; lost the right to write, stopping", flush=True)
         os.kill(os.getpid(), LOST)
         stop.wait(30)
         if not stop.is_set():
             os._exit(1)
+
+
+def _since_boot(process: psutil.Process) -> float:
+    booted = psutil.boot_time()  # first: an older psutil remembers it, and takes from it when the process began
+    return process.create_time() - booted
 
 
 @functools.cache

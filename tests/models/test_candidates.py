@@ -79,9 +79,9 @@ def test_an_interrupted_candidate_goes_on_from_the_last_epoch_that_was_to_be_sav
     assert not store.exists(f"{unit}/resume.safetensors")
 
 
-def test_a_state_that_cannot_be_saved_stops_the_candidate(recipe: Recipe, s3: S3, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(s3, "refused", "resume")
-    with pytest.raises(StorageError, match=r"resume\.safetensors: .*ACCESS_DENIED"):
+def test_a_state_that_cannot_be_saved_stops_the_candidate(recipe: Recipe, s3: S3):
+    refused = pytest.raises(StorageError, match=r"resume\.safetensors: .*ACCESS_DENIED")
+    with s3.failing("forbid", "PUT", "resume"), refused:
         fine_tune(CANDIDATE, replace(recipe, store=Store(s3())), "cpu")
 
 

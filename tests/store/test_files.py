@@ -157,11 +157,11 @@ def test_what_is_not_there_as_it_was_written_is_not_committed(store: Store, mode
     assert store.done("candidates/one") is None
 
 
-def test_an_object_store_that_refuses_a_file_is_heard(s3: S3, model: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_object_store_that_refuses_a_file_is_heard(s3: S3, model: Path):
     """S3 answers 403 when an upload ends; the client that copies folders does not say so."""
     store = Store(s3("runs/pos"))
-    monkeypatch.setattr(s3, "refused", "weights")
-    with pytest.raises(StorageError, match=r"^s3://bucket/\d+/runs/pos/candidates/one/sub/weights: .*ACCESS_DENIED"):
+    said = r"^s3://bucket/\d+/runs/pos/candidates/one/sub/weights: .*ACCESS_DENIED"
+    with s3.failing("forbid", "PUT", "weights"), pytest.raises(StorageError, match=said):
         store.commit("candidates/one", {}, store.upload(model, "candidates/one"))
     assert store.names("candidates/one") == ["config.json"]
 

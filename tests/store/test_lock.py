@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -104,7 +105,7 @@ def test_a_killed_driver_is_taken_over_at_once(store: Store, started: Start, rea
 
 
 def test_a_process_that_got_the_number_of_a_dead_driver_does_not_block(local: Store):
-    other(local, started=psutil.Process().create_time() - 1000)
+    other(local, since_boot=Driver.own(holds=True).since_boot - 1000)
     with hold(local):
         assert len(holders(local)) == 1
 
@@ -116,7 +117,7 @@ def test_a_process_that_got_the_number_of_a_dead_driver_does_not_block(local: St
 )
 def test_a_driver_elsewhere_is_judged_by_its_heartbeat(local: Store, elsewhere: dict[str, str]):
     """Its process id means nothing here: there may be no such process, or another one of that number."""
-    dead = {"pid": 2**22 - 1, "started": 0.0, **elsewhere}
+    dead = {"pid": 2**22 - 1, "since_boot": 0.0, **elsewhere}
     other(local, age=STALE_AFTER - 30, **dead)
     with pytest.raises(BusyError, match=r"process 4194303 on .*, last heard of 270 s ago"), hold(local):
         pytest.fail("two drivers")
@@ -129,7 +130,7 @@ def test_a_driver_elsewhere_is_judged_by_its_heartbeat(local: Store, elsewhere: 
 def test_a_driver_elsewhere_is_judged_by_the_storage_s_clock(store: Store, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lock, "STALE_AFTER", 1.0)  # S3 tells whole seconds
     claim = Driver.own(holds=True)
-    store.write_json(f"{lock.FOLDER}/{'0' * 32}.json", asdict(replace(claim, host="elsewhere", started=4e9)))
+    store.write_json(f"{lock.FOLDER}/{'0' * 32}.json", asdict(replace(claim, host="elsewhere", since_boot=4e9)))
     with pytest.raises(BusyError, match=r"on elsewhere works on this experiment, last heard of [01] s"), hold(store):
         pytest.fail("two drivers")
     time.sleep(2.1)
@@ -172,6 +173,31 @@ def test_a_driver_renews_its_claim_and_stops_when_it_was_taken_over(
         pytest.fail("went on without the right to write")
     assert "has taken this experiment over; lost the right to write" in capsys.readouterr().out
     assert len(holders(local)) == (taken == "beside")  # not ours to remove
+
+
+def test_a_driver_here_is_known_after_the_clock_was_put_right(local: Store, monkeypatch: pytest.MonkeyPatch):
+    """The time at which the machine began is told from its clock, and moves with it."""
+    with hold(local):
+        boot = psutil.boot_time()
+        monkeypatch.setattr("psutil._psplatform.boot_time", lambda: boot + 24 * 3600)
+        with pytest.raises(BusyError, match=f"process {os.getpid()} on .* works on this experiment"), hold(local):
+            pytest.fail("two drivers")
+
+
+def test_a_driver_whose_storage_hangs_stops_before_it_counts_as_gone(
+    local: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setattr(lock, "BEAT_EVERY", 0.05)
+    monkeypatch.setattr(lock, "GIVE_UP_AFTER", 0.3)
+    answers = threading.Event()
+    try:
+        with pytest.raises(KeyboardInterrupt), hold(local):
+            monkeypatch.setattr(Store, "exists", lambda self, path: answers.wait())
+            time.sleep(10)
+            pytest.fail("went on without the right to write")
+    finally:
+        answers.set()
+    assert "the storage does not answer; lost the right to write" in capsys.readouterr().out
 
 
 def test_a_driver_whose_storage_does_not_answer_stops_before_it_counts_as_gone(
