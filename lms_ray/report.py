@@ -25,11 +25,11 @@ from lms_ray.pages.figures import draws_figure, pool_figure
 from lms_ray.pages.page import Findings, Judged, to_html, to_markdown
 from lms_ray.pages.progress import say
 from lms_ray.pages.soups import soup_table
-from lms_ray.pages.tables import Table, captions, detail_table, ranker_table, score_table
+from lms_ray.pages.tables import Table, captions, detail_table, left_out_table, ranker_table, score_table
 from lms_ray.pages.terminal import show
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import deployment, lineage, picks, pool, rankings, redrawn, soups
+from lms_ray.store import deployment, lineage, missing, picks, pool, rankings, redrawn, soups
 from lms_ray.store.files import Store
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ def run(job: Job) -> None:
         MissingError: there are no picks or rankings, or they were made for other settings or from other input.
     """
     experiment, store = job.experiment, job.store
+    missing.require_few(store, experiment.sweep.max_missing)
     task, candidates = tasks.get(experiment.task), pool.candidates(store)
 
     def origin(keys: Sequence[str], corpora: Sequence[str]) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def run(job: Job) -> None:
         next_labels=certainty.next_labels(worth_of_labels),
         deployment=deployment_table(for_use, deployment.FOR_USE),
         judged=judged,
+        left_out=left_out_table(pool.read(store), missing.read(store)),
     )
     show("\n".join(["", *_printed(found, certainty.use_table(for_use)), ""]))
 
@@ -129,6 +131,8 @@ def of_most_targets(recommended: pd.DataFrame, experiment: Experiment) -> pd.Dat
 def _printed(found: Findings, use: Table) -> Iterator[str]:
     if (judged := found.judged) is not None:
         yield from (judged.scores.to_text(), "", *map(_wrapped, judged.caption), "", judged.worth.to_text(), "")
+    if found.left_out:
+        yield from (found.left_out.to_text(), "")
     yield from (_wrapped(found.advice), "", use.to_text(), "", _wrapped(found.followed))
     if judged:
         yield _wrapped(judged.came_true)

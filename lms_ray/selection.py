@@ -37,7 +37,7 @@ from lms_ray.pages.progress import say
 from lms_ray.settings import languages
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import seed_for
-from lms_ray.store import deployment, encodings, lineage, picks, pool, rankings, redrawn
+from lms_ray.store import deployment, encodings, lineage, missing, picks, pool, rankings, redrawn
 from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
 from lms_ray.store.picks import Outcome, Pick
@@ -50,6 +50,7 @@ def run(job: Job) -> None:
         MissingError: an earlier stage has not done its part, or did it for other settings or other input.
     """
     experiment, store = job.experiment, job.store
+    missing.require_few(store, experiment.sweep.max_missing)
     candidates = pool.candidates(store)
     example = tasks.get(experiment.task).example
     ranked_from = roles.ranked_from(experiment, example)

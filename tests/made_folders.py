@@ -50,10 +50,10 @@ def tried(
 ) -> Attempt:
     """An attempt that began some seconds ago, took some or was last heard of then, and saved after some."""
     started = round(time.time()) - ago
-    end = {"ended": started + seconds} if changes.get("outcome") else {}
+    end = {"ended": started + seconds} if changes.get("outcome") in ("done", "failed") else {}
     values = {"machine": SPOT, "examples": 1000, "planned": 2, "started": started, "seen": started + seconds}
     attempt = Attempt(**{**values, **end, "saved": None if saved is None else started + saved, **changes})
-    store.write_json(f"{pool.unit(candidate)}/attempts/{started:.0f}-x.json", attempt.model_dump())
+    store.write_json(f"{pool.unit(candidate)}/attempts/{started:.0f}-{attempt.number}.json", attempt.model_dump())
     return attempt
 
 

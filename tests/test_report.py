@@ -1,5 +1,6 @@
 """The stage writes one self-contained page, a Markdown table and a figure, the same bytes for the same picks."""
 
+import html
 import io
 import re
 import sys
@@ -16,12 +17,13 @@ from lms_ray.data.examples import TaggedSentence
 from lms_ray.models.job import Job
 from lms_ray.pages.tables import score_table
 from lms_ray.settings.errors import MissingError
-from lms_ray.store import deployment, encodings, lineage, rankings, redrawn
+from lms_ray.store import deployment, encodings, lineage, missing, rankings, redrawn
 from lms_ray.store import picks as pick_tables
 from lms_ray.store import pool as tables
 from lms_ray.store import soups as soup_tables
 from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
+from lms_ray.store.missing import Missing
 from lms_ray.store.picks import SELECTORS, Pick
 from made_picks import experiment, splits_of, with_means
 from made_soups import ROWS, SETTINGS
@@ -258,3 +260,39 @@ def test_rules_that_need_no_model_are_the_last_columns(tmp_path):
         if line.startswith("|")
     }
     assert (last["sv"], last["hu"], last["mean score"], last["mean regret"]) == ("25.0", "31.0", "28.0", "")
+
+
+def test_candidates_that_are_not_in_the_pool_are_named_with_the_reason(tmp_path, capsys):
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL), sweep={"max_missing": 2})
+    missing.write(
+        job.store,
+        [
+            Missing("b-failed", "failed", 4, 0, 0, "ValueError: <no> words"),
+            Missing("a-lost", "lost", 0, 11, 3, "its worker or node was lost 11 times"),
+        ],
+    )
+    report.run(job)
+    rows = [
+        ("a-lost", "lost", "its worker or node was lost 11 times"),
+        ("b-failed", "failed", "ValueError: <no> words"),
+        ("worse", "diverged", "a loss or a weight is not finite"),
+    ]
+    printed, page = capsys.readouterr().out, job.store.read_bytes("report/report.html").decode()
+    markdown = job.store.read_bytes("report/report.md").decode()
+    for row in rows:
+        assert re.search(r"\s+".join(map(re.escape, row)), printed)
+        assert re.search(r"\s*\|\s*".join(re.escape(cell.replace("<", "\\<")) for cell in row), markdown)
+        assert re.search(r"</t[hd]>\s*<td>".join(re.escape(html.escape(cell)) for cell in row), page)
+    missing.write(job.store, [Missing(f"{number}", "failed", 4, 0, 0, "") for number in range(3)])
+    with pytest.raises(MissingError, match=r"^3 candidates are missing \(3 failed\)"):
+        report.run(job)
+
+
+def test_a_whole_pool_has_no_table_of_what_is_missing(tmp_path):
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    tables.write(job.store, [{"id": candidate} for candidate in tables.candidates(job.store)], {})
+    report.run(job)
+    for name in ("report.md", "report.html"):
+        assert b"not in the pool" not in job.store.read_bytes(f"report/{name}")

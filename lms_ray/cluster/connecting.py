@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # Tune needs the JSON file, not the CSV and TensorBoard ones
     "RAY_AIR_NEW_OUTPUT": "0",  # our own progress line instead of Tune's tables
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # what a search maximises is known at a trial's end only
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # each is said in one line, and its traceback lies beside the candidate
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is KeyboardInterrupt, in the sweep too
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for each candidate
     # A tracking server that is gone must not hold the sweep for minutes.

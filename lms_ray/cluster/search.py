@@ -58,6 +58,10 @@ class _SeededOptuna(OptunaSearch):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Wait for the trial's end, as nothing is pruned."""
 
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Learn nothing from a candidate that was given up; without a result it would be taken for a pruned one."""
+        super().on_trial_complete(trial_id, result, error or METRIC not in (result or {}))
+
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         config = super().suggest(trial_id)
         if config is not None:

@@ -77,8 +77,8 @@ class Told(tune.Callback):
         self._tell("log_trial_result", iteration, trial, {key: result[key] for key in TOLD if key in result})
 
     def on_trial_complete(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
-        """A candidate is done."""
-        self._tell("log_trial_end", trial, failed=False)
+        """A candidate is done, or was given up and has no score."""
+        self._tell("log_trial_end", trial, failed="dev_score" not in trial.last_result)
 
     def on_trial_error(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """A candidate has failed for good."""

@@ -7,7 +7,8 @@ and DONE.json once the model is whole. Whoever runs `fine_tune` again on it goes
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain
@@ -24,6 +25,7 @@ from lms_ray.models.finetune import FineTuner
 from lms_ray.models.job import Job
 from lms_ray.models.saving import Saver
 from lms_ray.settings.candidates import Candidate
+from lms_ray.settings.errors import FullError, StorageError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
 from lms_ray.store import pool
@@ -71,6 +73,8 @@ class Recipe:
     """Of the source's dev set, on which the recorded score was measured."""
     objective: Objective | None = None
     """None where the dev score is what counts."""
+    run: str = ""
+    """Token of the driver's run, which each attempt at a candidate bears."""
 
     def id(self, candidate: Candidate) -> str:
         """Id of a candidate that is made after this recipe."""
@@ -181,25 +185,37 @@ def training(candidate: Candidate, recipe: Recipe, device: str, tell: Tell) -> T
             if save_every and tuner.epoch % save_every == 0 and not tuner.is_finished:
                 saver.save(tuner.state, partial(tell, "saved", tuner.epoch))
             yield {"epoch": tuner.epoch, "loss": loss}
-    with tempfile.TemporaryDirectory(prefix="lms-ray-model-") as folder:
-        tuner.save_model(Path(folder))
-        files = store.upload(Path(folder), unit)
-    record = {
-        "id": recipe.id(candidate),
-        **asdict(candidate),
-        "config_hash": recipe.config_hash,
-        **_scores(tuner.model, candidate, recipe),
-        "diverged": tuner.diverged,
-        "started": started,
-        "seconds": time.monotonic() - began,
-        "resumed_from_epoch": resumed_from,
-        "losses": tuner.losses,
-        "device": device,
-    }
-    store.commit(unit, record, files)
+    with _making_room(store, recipe.id(candidate)):
+        with tempfile.TemporaryDirectory(prefix="lms-ray-model-") as folder:
+            tuner.save_model(Path(folder))
+            files = store.upload(Path(folder), unit)
+        record = {
+            "id": recipe.id(candidate),
+            **asdict(candidate),
+            "config_hash": recipe.config_hash,
+            **_scores(tuner.model, candidate, recipe),
+            "diverged": tuner.diverged,
+            "started": started,
+            "seconds": time.monotonic() - began,
+            "resumed_from_epoch": resumed_from,
+            "losses": tuner.losses,
+            "device": device,
+        }
+        store.commit(unit, record, files)
     store.delete(resume)  # after the commit: whoever dies between goes on from here, or leaves it to `pool.tidy`
     store.delete(f"{unit}/{pool.ERROR}")
     return record
+
+
+@contextmanager
+def _making_room(store: Store, name: str) -> Iterator[None]:
+    """Where the storage is full, leave the room that a half-written model takes to the other candidates."""
+    try:
+        yield
+    except FullError:
+        with suppress(StorageError):
+            pool.make_room(store, name)
+        raise
 
 
 def _begin(candidate: Candidate, recipe: Recipe, resume: str, device: str) -> FineTuner:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+LOOK_EVERY = 50  # steps: a GPU waits each time that a loss is looked at
 
 
 class FineTuner:
@@ -82,8 +83,8 @@ class FineTuner:
 
     @property
     def is_finished(self) -> bool:
-        """Whether all epochs are done."""
-        return self.epoch >= self.candidate.epochs
+        """Whether all epochs are done, or a loss was not finite: no further epoch mends it."""
+        return self.epoch >= self.candidate.epochs or not all(map(math.isfinite, self.losses))
 
     @property
     def diverged(self) -> bool:
@@ -91,7 +92,7 @@ class FineTuner:
         return not all(map(math.isfinite, self.losses)) or diverged(self.model)
 
     def train_epoch(self) -> float:
-        """One pass over the training data; the mean loss of its steps.
+        """One pass over the training data; the mean loss of its steps. It ends early where that is not finite.
 
         A batch that carries no label (the inner windows of one long word) has no loss and no gradient: its step is left
         out, and the learning rate goes on as if it had been made.
@@ -105,6 +106,8 @@ class FineTuner:
         for step, chosen_B in enumerate(
             shuffled(self.train, self.candidate.batch_size, rng), self.epoch * self.steps_per_epoch
         ):
+            if step % LOOK_EVERY == 0 and not loss_sum.isfinite():
+                break
             batch = pad(self.train, chosen_B, self.tokenizer.pad_token_id)
             targets = self.task.targets(batch)
             if all((target == IGNORE).all() for target in targets.values()):

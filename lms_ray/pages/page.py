@@ -29,6 +29,8 @@ class Findings:
     """The picks of all candidates, for use."""
     judged: "Judged | None"
     """How good picks for the targets are; None where no target has labels."""
+    left_out: Table | None = None
+    """Candidates that are not in the pool, and why; None where all are."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def to_markdown(experiment: Experiment, found: Findings) -> str:
     blocks += ["## What to use", escape(found.followed), use, "## What to annotate next", escape(found.next_labels)]
     blocks += ["## Did it come true?", escape(judged.came_true), judged.calibration.to_markdown()] if judged else []
     blocks += ["## Picks for use", found.deployment.to_markdown()]
+    blocks += ["## Candidates that are not in the pool", found.left_out.to_markdown()] if found.left_out else []
     blocks += [escape(f"No labels: {', '.join(unjudged)}.")] if (unjudged := experiment.unlabelled_targets) else []
     if judged:
         blocks += ["## Soups", judged.soups.to_markdown()] if judged.soups else []

@@ -21,6 +21,7 @@ from lms_ray.settings.resources import Cluster, Resources
 from lms_ray.store import identity, status
 from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
+from lms_ray.store.status import Status
 
 ASSUMED = {"GPU": 8.0, "core": 0.01}  # 10^12 operations a second, see settings.resources.Cluster
 Average = Callable[[Sequence[float]], float]
@@ -59,28 +60,22 @@ def show_plan(experiment: Experiment, like: str | None = None) -> None:
     """
     store = Store(experiment.folder)
     identity.require_same(experiment, store)
-    uses_of = _measured(store, like)
+    found = status.read(store) if store.exists(identity.CONFIGURATION) else None
+    uses_of = status.read(Store(like, "--like")).uses if like else found.uses if found else {}
     on_files = pretrain.materialise(experiment, make=False)
     if experiment.data.format != "toy":
-        _show(Job(on_files, store), uses_of)
+        _show(Job(on_files, store), uses_of, found)
         return
     sizes, untrained = toy.Sizes(text=100), pretrain.Settings(steps=0)
     with tempfile.TemporaryDirectory(prefix="lms-ray-plan-") as folder:  # the sets of the job; an encoder of its shape
         root, encoder = pretrain.prepare(Path(folder), experiment.languages, experiment.seed, sizes, untrained)
-        _show(Job(pretrain.on_toy_files(on_files, root, encoder), store), uses_of)
+        _show(Job(pretrain.on_toy_files(on_files, root, encoder), store), uses_of, found)
 
 
-def _measured(store: Store, like: str | None) -> Mapping[str, Sequence[Use]]:
-    """Uses of machines by stage, as far as there are any."""
-    if like is None:
-        return status.read(store).uses if store.exists(identity.CONFIGURATION) else {}
-    return status.read(Store(like, "--like")).uses
-
-
-def _show(job: Job, uses_of: Mapping[str, Sequence[Use]]) -> None:
+def _show(job: Job, uses_of: Mapping[str, Sequence[Use]], found: Status | None) -> None:
     job.check()
     work = Work(job)
-    amounts = [(name, readable(text)) for name, text in _amounts(work)]
+    amounts = [(name, readable(text)) for name, text in [*_amounts(work), *_rerun(found)]]
     estimates = _estimates(work, uses_of)
     show(tabulate(amounts, tablefmt="plain", disable_numparse=True))
     show("\n" + "\n".join(_costs(estimates, Prices.of(job.experiment))))
@@ -117,6 +112,19 @@ def _amounts(work: Work) -> list[tuple[str, str]]:
         ),
         ("folder", job.store.where()),
     ]
+
+
+def _rerun(found: Status | None) -> list[tuple[str, str]]:
+    """What the command would do of the sweep, where a part of it was done before."""
+    if found is None or found.wanted is None:
+        return []
+    left = found.wanted - found.tuned
+    numbers = {state: found.count(state) for state in ("failed", "lost", "preempted", "training")}
+    numbers["not begun"] = left - sum(numbers.values())
+    if left <= 0 or numbers["not begun"] == found.wanted:
+        return []
+    said = ", ".join(f"{number:,} {state}" for state, number in numbers.items() if number)
+    return [("a rerun fine-tunes", f"{left:,} of {found.wanted:,} candidates ({said})")]
 
 
 def _kept(experiment: Experiment, candidates: int, size: float) -> str:

@@ -58,7 +58,7 @@ def noting(notes: Notes) -> Iterator[Notes]:
 
 
 class Progress:
-    """Prints done, running and failed units, speed and time left, at most once in `every` seconds.
+    """Prints done, running, failed and lost units, speed and time left, at most once in `every` seconds.
 
     Args:
         stage: name in front of the line.
@@ -75,20 +75,21 @@ class Progress:
         self.printed = float("-inf")
         say(stage, f"{total} {unit}, {done} of them done before")
 
-    def show(self, done: int, running: int | None = None, failed: int = 0) -> None:
+    def show(self, done: int, running: int | None = None, failed: int = 0, lost: int = 0) -> None:
         """Report the state; the last unit's line is always printed."""
         now = time.monotonic()
         self.done = done
-        if now - self.printed < self.every and done + failed < self.total:
+        left = self.total - done - failed - lost
+        if now - self.printed < self.every and left > 0:
             return
         self.printed = now
         line = f"{done}/{self.total} done"
         if running is not None:
-            line += f", {running} running, {failed} failed"
+            line += f", {running} running, {failed} failed" + f", {lost} lost" * bool(lost)
         fresh = done - self.before
         if fresh:
             rate = fresh / (now - self.started)
-            line += f", {rate * 3600:.0f} {self.unit}/h, {span((self.total - done - failed) / rate)} left"
+            line += f", {rate * 3600:.0f} {self.unit}/h, {span(left / rate)} left"
         say(self.stage, line)
 
 

@@ -79,12 +79,19 @@ def _lines(found: Status, all_candidates: bool) -> Iterator[str]:
     if found.candidates and (all_candidates or len(found.candidates) <= FEW):
         yield ""
         yield from _table(found)
-    elif failed := [candidate for candidate in found.candidates if candidate.state == "failed"]:
-        yield f"{len(failed)} failed, among them {failed[0].id}: {failed[0].reason or 'nothing says why'}"
+    else:
+        yield from _unwell(found)
     yield ""
     yield from bill(spent(found.uses), Prices.of(found.experiment))
     yield ""
     yield from _next(found)
+
+
+def _unwell(found: Status) -> Iterator[str]:
+    """Of many candidates, how many are in a state that is not as it should be, and one of them."""
+    for state in ("failed", "lost", "preempted"):
+        if some := [candidate for candidate in found.candidates if candidate.state == state]:
+            yield f"{len(some)} {state}, among them {some[0].id}: {_what_happened(some[0], found.time)}"
 
 
 def _stages(found: Status) -> Iterator[str]:
@@ -125,10 +132,12 @@ def _row(candidate: Candidate, now: float) -> tuple[str, ...]:
     if last and candidate.state == "training":
         epoch, begun = min(last.epochs + 1, last.planned), _since(last.started, now)
         state = f"training epoch {epoch} of {last.planned}, for {begun}"
-    elif last and candidate.state == "lost":
-        state = f"lost in epoch {min(last.epochs + 1, last.planned)} of {last.planned}, {_since(last.seen, now)} ago"
     elif candidate.state == "failed":
-        state = f"failed: {shorten(candidate.reason, LONGEST) or 'nothing says why'}"
+        state = f"failed: {_what_happened(candidate, now)}"
+    elif candidate.state in ("lost", "preempted"):
+        state = f"{candidate.state} {_what_happened(candidate, now)}"
+    if candidate.preemptions and candidate.state != "preempted":
+        state += f", preempted {_times(candidate.preemptions)}"
     return (
         candidate.id,
         state,
@@ -144,11 +153,32 @@ def _since(then: float, now: float) -> str:
     return span(max(0.0, now - then))  # they are by the clocks of two machines
 
 
+def _what_happened(candidate: Candidate, now: float) -> str:
+    """Why a candidate failed; or where it was lost or preempted, and how often."""
+    if candidate.state == "failed":
+        return shorten(candidate.reason, LONGEST) or "nothing says why"
+    if not candidate.attempts:
+        return "before anything was recorded"
+    last = candidate.attempts[-1]
+    often = candidate.losses if candidate.state == "lost" else candidate.preemptions
+    where = f"in epoch {min(last.epochs + 1, last.planned)} of {last.planned}, {_since(last.seen, now)} ago"
+    return where if often == 1 else f"{where}, {_times(often)} so far"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _next(found: Status) -> Iterator[str]:
     if not found.missing:
         yield "done"
         return
     yield f"missing: {', '.join(found.missing)}"
+    if found.holes and "sweep" in found.missing and not found.driver:
+        yield (
+            f"{len(found.holes)} candidates were given up; they are tried again, or the job goes on without them with "
+            f"sweep.max_missing={len(found.holes)}"
+        )
     if found.driver:
         yield f"{found.driver} is at work on it"
     elif found.experiment is None:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from tabulate import SEPARATING_LINE, tabulate
 from lms_ray import tasks
 from lms_ray.pages.terminal import readable
 from lms_ray.settings.experiment import Experiment
+from lms_ray.store.missing import Missing
 from lms_ray.store.picks import AVERAGE, ORACLES, SELECTORS, Pick, in_order
 
 SIGNIFICANT = 0.05
@@ -128,6 +129,19 @@ def ranker_table(validation: pd.DataFrame, experiment: Experiment) -> Table:
             ]
         )
     return Table(header, [rows])
+
+
+def left_out_table(candidates: pd.DataFrame, missing: Sequence[Missing]) -> Table | None:
+    """The candidates that are not in the pool, and why; None where all are.
+
+    Args:
+        candidates: the table of the candidates.
+        missing: those without which the sweep has ended.
+    """
+    diverged = candidates[candidates["diverged"]]["id"]
+    rows = [[one, "diverged", "a loss or a weight is not finite"] for one in diverged]
+    rows += [[one.id, one.state, one.reason] for one in missing]
+    return Table(["Candidate", "State", "Why"], [sorted(rows)]) if rows else None
 
 
 def captions(picks: list[Pick], experiment: Experiment, candidates: int, diverged: int, pool: int) -> list[str]:

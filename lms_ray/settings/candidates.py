@@ -86,8 +86,15 @@ class Sweep(Model):
     judged_for: Several[str] | None = None
     """Targets of that experiment over which the recommended score is averaged; none names all of them."""
     max_failures: Annotated[int, Field(ge=0)] = 3
-    """How often a candidate goes on from its last saved epoch after an error or a lost worker, before it counts as
-    failed."""
+    """How often a candidate goes on from its last saved epoch after an error of its own, before it counts as failed
+    and the others go on without it."""
+    max_losses: Annotated[int, Field(ge=0)] = 10
+    """How often it goes on after its worker or node was lost without notice, before it counts as lost. A node that is
+    drained, such as a spot machine after its notice, counts neither here nor there."""
+    max_missing: Annotated[int, Field(ge=0)] = 0
+    """How many candidates may be missing in the end, failed or lost, with the job going on with those that are there.
+    With more it ends after the sweep, and the same command tries them again. One that diverged is done, and is not
+    missing."""
     save_every: Annotated[int, Field(ge=0)] = 1
     """Epochs after which a candidate's weights and Adam's moments are saved, to go on from there after an interruption;
     0 saves none, and an interrupted candidate starts again. A save takes three times the bytes of the weights, less

@@ -21,6 +21,10 @@ class StorageError(JobError):
     """The storage does not do what it is asked: it is full, read-only, forbidden, or lost a file."""
 
 
+class FullError(StorageError):
+    """There is no room left."""
+
+
 class AbsentError(StorageError):
     """A file is not there."""
 

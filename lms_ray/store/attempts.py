@@ -4,8 +4,8 @@
         attempt.tell("begun", 0)
 
 Each attempt writes a file of its own, and renews it about once a minute. So the storage alone tells what a machine
-that was lost had cost: when it was last heard of, and which of its epochs are safe. Work never waits for this record,
-nor ends for want of it.
+that was lost had cost: when it was last heard of, and which of its epochs are safe. How it ended is said by the attempt
+itself, or else by the driver. Work never waits for this record, nor ends for want of it.
 """
 
 import threading
@@ -23,6 +23,9 @@ from lms_ray.settings.resources import Counted
 from lms_ray.store.files import Store
 
 Event = Literal["begun", "ended", "saved"]
+Cause = Literal["failed", "lost", "preempted"]
+"""What ended an attempt that did not end well: an error of its own; its worker or node was lost without notice; its
+node was drained."""
 FOLDER = "attempts"  # of a candidate
 BEAT_EVERY = 60.0  # seconds
 
@@ -73,6 +76,10 @@ class Attempt(Recorded):
     """One attempt to fine-tune a candidate; times are in seconds since 1970, by its machine's clock when it began."""
 
     machine: Machine
+    number: int = 0
+    """Which attempt at the candidate it is, from 1; 0 where it was not counted yet. Clocks of machines differ."""
+    run: str = ""
+    """Token of the driver's run."""
     examples: int
     """Of one epoch."""
     planned: int
@@ -87,8 +94,13 @@ class Attempt(Recorded):
     saved: float | None = None
     """When the last epoch had ended that this attempt has saved."""
     ended: float | None = None
-    outcome: Literal["done", "failed"] | None = None
-    """None: it is at work, or was lost."""
+    outcome: Literal["done"] | Cause | None = None
+    """None: it is at work, or was lost together with its driver."""
+
+    @property
+    def place(self) -> tuple[int, float]:
+        """By which attempts are put in order: their numbers, and for those that have none their clocks."""
+        return self.number, self.started
 
     @property
     def use(self) -> Use:
@@ -98,7 +110,7 @@ class Attempt(Recorded):
         return Use(
             machine=self.machine,
             seconds=last - self.started,
-            lost=unsaved if self.outcome is None else 0.0,
+            lost=unsaved if self.outcome in (None, "lost", "preempted") else 0.0,
             failed=unsaved if self.outcome == "failed" else 0.0,
             work=self.examples * (self.epochs - self.first),
         )
@@ -144,7 +156,9 @@ class Running:
 
 
 @contextmanager
-def recorded(store: Store, unit: str, machine: Machine, examples: int, planned: int) -> Iterator[Running]:
+def recorded(
+    store: Store, unit: str, machine: Machine, examples: int, planned: int, run: str = ""
+) -> Iterator[Running]:
     """Record an attempt for the length of the block.
 
     Args:
@@ -153,10 +167,15 @@ def recorded(store: Store, unit: str, machine: Machine, examples: int, planned: 
         machine: where it runs.
         examples: of one epoch.
         planned: epochs of the whole candidate.
+        run: token of the driver's run.
     """
-    now = time.time()
+    now, number = time.time(), 0
+    with suppress(StorageError):
+        number = 1 + len(_names(store, unit))
     name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}-{uuid.uuid4().hex[:8]}.json"
-    attempt = Attempt(machine=machine, examples=examples, planned=planned, started=now, seen=now)
+    attempt = Attempt(
+        machine=machine, number=number, run=run, examples=examples, planned=planned, started=now, seen=now
+    )
     running = Running(store, f"{unit}/{FOLDER}/{name}", attempt)
     stop = threading.Event()
     beating = threading.Thread(target=_beat, args=(running, stop), daemon=True, name="attempt")
@@ -175,6 +194,22 @@ def recorded(store: Store, unit: str, machine: Machine, examples: int, planned: 
             running.renew(ended=running.now(), **ended)
 
 
+def close(store: Store, unit: str, run: str, cause: Cause) -> None:
+    """Say what ended those attempts at a candidate, of one run of the driver, that did not say it themselves.
+
+    Raises:
+        StorageError: the storage does not do it.
+    """
+    for name in _names(store, unit):
+        path = f"{unit}/{FOLDER}/{name}"
+        try:
+            attempt = parse(store.read_bytes(path), store.where(path))
+        except BrokenError:
+            continue  # `status` names it
+        if attempt.run == run and attempt.outcome is None:
+            store.write_json(path, attempt.model_copy(update={"outcome": cause}).model_dump())
+
+
 def parse(content: bytes, where: str) -> Attempt:
     """An attempt from its file.
 
@@ -185,6 +220,11 @@ def parse(content: bytes, where: str) -> Attempt:
         return Attempt.model_validate_json(content)
     except ValidationError:
         raise BrokenError(f"{where}: broken; it is no record of an attempt") from None
+
+
+def _names(store: Store, unit: str) -> list[str]:
+    """Files of the attempts; one that is being written has another name."""
+    return [name for name in store.names(f"{unit}/{FOLDER}") if not name.startswith(".")]
 
 
 def _beat(running: Running, stop: threading.Event) -> None:

@@ -6,6 +6,7 @@
     candidates/<id>/     Hugging Face model folder + DONE.json; while it trains, resume.safetensors; the weights go
                          where `sweep.keep_weights` says so; in attempts/ what each attempt took
     candidates.parquet   every candidate, once the sweep has ended
+    missing.parquet      those that it has ended without, failed or lost, and why
     corpora.parquet      every corpus that is encoded
     encodings/<id>/      tables of every corpus, see `encodings.py`, + DONE.json
     newcomers/<id>/      the same tables of checkpoints that were held against the pool; newcomers.parquet

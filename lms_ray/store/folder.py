@@ -1,8 +1,9 @@
 """Files below one folder, on a local disk or in an object store; the only module that touches pyarrow.fs.
 
 Every error of the storage (read-only, full, forbidden, a file where a folder is wanted) is a `StorageError` with the
-path and the reason; content that cannot be read is a `BrokenError`. An object store that does not answer, is busy or
-fails by its own fault is asked again for `PATIENCE` seconds, here and nowhere else: so any operation may be done twice.
+path and the reason, a `FullError` where there is no room; content that cannot be read is a `BrokenError`. An object
+store that does not answer, is busy or fails by its own fault is asked again for `PATIENCE` seconds, here and nowhere
+else: so any operation may be done twice.
 """
 
 import copy
@@ -29,13 +30,14 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from lms_ray.settings.base import shown
-from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, StorageError, UnavailableError
+from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, FullError, StorageError, UnavailableError
 from lms_ray.settings.uris import split, without_credentials
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 24  # bytes held in memory of a file that is copied; an object store is asked once for each
 PARTIAL = ".partial"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 ORIGIN = b"lms_ray.origin"  # key of a table's metadata
 PATIENCE = 240.0  # seconds, as long as a driver goes on that cannot renew its claim; pyarrow itself gives up after 6
 PAUSES = (1.0, 15.0)  # seconds between two tries: at first, twice as long each time, and at most
@@ -366,12 +368,15 @@ def _plainly(where: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise _kind(error)(f"{where}: {_reason(error)}") from error
+        kind = _kind(error)
+        raise kind(f"{'disk full: ' * (kind is FullError)}{where}: {_reason(error)}") from error
 
 
 def _kind(error: Exception) -> type[StorageError]:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return AbsentError
+    if getattr(error, "errno", None) in FULL:
+        return FullError
     return UnavailableError if PASSING.search(str(error)) else StorageError
 
 

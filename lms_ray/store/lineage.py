@@ -12,7 +12,7 @@ import pandas as pd
 from lms_ray.settings.errors import MissingError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import content_hash
-from lms_ray.store import encodings, pool
+from lms_ray.store import encodings, missing, pool
 from lms_ray.store.files import Store
 
 CANDIDATES = ("task", "seed", "source", "train_on", "sweep", "finetune")
@@ -25,7 +25,10 @@ SELECTION = (*RANKING, "selection")
 """Settings that decide the picks."""
 SOUPS = (*RANKING, "soups")
 """Settings that decide which candidates are averaged."""
-PLACES = ("resources", "batch_tokens", "max_failures", "save_every", "keep_weights", "root", "text", "path")
+PLACES = (
+    *("resources", "batch_tokens", "max_failures", "max_losses", "max_missing", "save_every", "keep_weights"),
+    *("root", "text", "path"),
+)
 """Keys that say where and how something runs or lies, or how long it is kept, whatever they are in."""
 IMPLIED = {"sweep.objective": "dev", "sweep.judged_by": None, "sweep.judged_for": None}
 """Values that go without saying: folders that are older than the key do not name it."""
@@ -100,11 +103,12 @@ def require_encoded(experiment: Experiment, store: Store) -> None:
 
 
 def require_candidates(experiment: Experiment, store: Store) -> None:
-    """Refuse candidates of other settings.
+    """Refuse candidates of other settings, and a pool that lacks more of them than it may.
 
     Raises:
         MissingError: names the difference, and the stage to run.
     """
+    missing.require_few(store, experiment.sweep.max_missing)
     wanted = {"settings": settings(experiment, CANDIDATES)}
     store.require(pool.PATH, "sweep")
     require_same("candidates", store.read_origin(pool.PATH), wanted, "sweep")

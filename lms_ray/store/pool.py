@@ -7,8 +7,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from lms_ray.settings import errors
 from lms_ray.settings.errors import MissingError
-from lms_ray.store.files import Store
+from lms_ray.store.files import DONE, Store
+from lms_ray.store.folder import PARTIAL
 
 FOLDER = "candidates"
 SETTING = "candidate.json"
@@ -18,7 +20,7 @@ RESUME = "resume.safetensors"
 WEIGHTS = ".safetensors"
 """End of the names of a candidate's weights."""
 PATH = "candidates.parquet"
-ERROR = "ERROR.txt"  # in a candidate's folder: why it failed
+ERROR = "ERROR.txt"  # in a candidate's folder: why it failed, or what Ray said of its loss
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -66,6 +68,31 @@ def candidates(store: Store) -> list[str]:
     """
     table = read(store)
     return table[~table["diverged"]]["id"].tolist()
+
+
+def make_room(store: Store, candidate: str, resume: bool = False) -> None:
+    """Delete the weights that a candidate which is not done has half written, and what its killed workers left.
+
+    Args:
+        store: the experiment's folder.
+        candidate: its id.
+        resume: delete its training state too; it then begins anew.
+    """
+    names = store.sizes(unit(candidate))
+    if DONE in names:
+        return
+    for name in names:
+        if name.endswith((WEIGHTS, PARTIAL)) and (resume or name != RESUME):
+            store.delete(f"{unit(candidate)}/{name}")
+
+
+def reason(traceback: str) -> str:
+    """The last line of a traceback that is not of its frames; of an error that says enough, without its class."""
+    lines = [line for line in traceback.splitlines() if line.strip() and not line.startswith((" ", "Traceback"))]
+    if not lines:
+        return ""
+    kind, _, said = lines[-1].partition(": ")
+    return said if said and kind.startswith(f"{errors.__name__}.") else lines[-1]
 
 
 def tidy(store: Store, keep: Collection[str]) -> None:

@@ -17,11 +17,12 @@ from pydantic import TypeAdapter, ValidationError
 from lms_ray.settings.candidates import grid
 from lms_ray.settings.errors import AbsentError, BrokenError, ConfigError, MissingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import attempts, encodings, identity, lineage, lock, pool, rankings, soups
+from lms_ray.store import attempts, encodings, identity, lineage, lock, missing, pool, rankings, soups
 from lms_ray.store.attempts import Attempt, Use
 from lms_ray.store.files import DONE, Store
 from lms_ray.store.folder import Listed
 from lms_ray.store.lock import Claim, Driver
+from lms_ray.store.missing import Missing
 from lms_ray.store.picks import PICKS
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 REQUESTS = 32  # at a time
 LOST_AFTER = 5 * attempts.BEAT_EVERY  # seconds
 
-State = Literal["done", "diverged", "training", "failed", "lost", "waiting"]
+State = Literal["done", "diverged", "training", "failed", "lost", "preempted", "waiting"]
+"""`failed`, `lost` and `preempted`: what ended the last attempt; the candidate is tried again, now or by a rerun."""
 STAGES = ("sweep", "features", "ranking", "selection", "report")
 REPORT = "report/report.html"
 USES = TypeAdapter(list[Use])
@@ -49,6 +51,17 @@ class Candidate:
     dev_score: float | None = None
     reason: str = ""
     """The last line of what its failure left."""
+
+    @property
+    def losses(self) -> int:
+        """How often its worker or node was lost without notice, or its driver."""
+        lost = sum(attempt.outcome in (None, "lost") for attempt in self.attempts)
+        return lost - (self.state == "training")
+
+    @property
+    def preemptions(self) -> int:
+        """How often its node was drained."""
+        return sum(attempt.outcome == "preempted" for attempt in self.attempts)
 
     @property
     def uses(self) -> list[Use]:
@@ -71,8 +84,10 @@ class Status:
     candidates: tuple[Candidate, ...]
     wanted: int | None
     """Candidates that there will be; None where nobody knows yet."""
+    holes: tuple[Missing, ...]
+    """Those without which the sweep has ended, and that are not done since."""
     whole_pool: bool
-    """Whether the sweep has ended with all of them."""
+    """Whether the sweep has ended with all of them, or with as many as there must be."""
     encoded: int
     """Candidates whose encodings are whole."""
     encoded_as_now: bool
@@ -98,7 +113,8 @@ class Status:
     @property
     def to_encode(self) -> int | None:
         """Candidates that are to be encoded."""
-        return None if self.wanted is None else self.wanted - self.count("diverged")
+        absent = self.count("diverged") + (len(self.holes) if self.whole_pool else 0)
+        return None if self.wanted is None else self.wanted - absent
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
@@ -125,11 +141,13 @@ def read(store: Store) -> Status:
             f"{store.key}: found no {identity.CONFIGURATION} in {store.where()}; accepted is an experiment's folder"
         )
     found = _Found(store)
-    experiment, table = _experiment(store), _pool(found)
+    experiment, table, holes = _experiment(store), _pool(found), _holes(found)
     drivers, now = tuple(lock.claims(store)), time.time()
     beat = max((claim.modified for claim in drivers if not claim.is_gone(now)), default=None)
+    given_up = {hole.id: hole for hole in holes}
     begun = {
-        candidate.id: candidate for candidate in _each(lambda name: _look(found, name, beat), found.in_(pool.FOLDER))
+        candidate.id: candidate
+        for candidate in _each(lambda name: _look(found, name, beat, given_up.get(name)), found.in_(pool.FOLDER))
     }
     encoded, fitted, averaged = (
         dict(zip(units, _each(found.done, units), strict=True))
@@ -139,14 +157,17 @@ def read(store: Store) -> Status:
     wanted, ranking = _wanted(experiment, table), found.done(rankings.UNIT)
     ranked = ranking is not None and _is_of(experiment, ranking, lineage.RANKING)
     tuned = [candidate.id for candidate in candidates if candidate.state in ("done", "diverged")]
+    absent = len(holes) if experiment and len(holes) <= experiment.sweep.max_missing else 0
     return Status(
         store=store,
         time=now,
         experiment=experiment,
         candidates=tuple(candidates),
         wanted=wanted,
+        holes=tuple(hole for hole in holes if hole.id not in tuned),
         whole_pool=table is not None
-        and len(table) == len(tuned) == wanted
+        and wanted is not None
+        and len(table) == len(tuned) == wanted - absent
         and found.is_of(experiment, pool.PATH, lineage.CANDIDATES),
         encoded=sum(bool(encoded.get(encodings.unit(one.id))) for one in candidates if one.state != "diverged"),
         encoded_as_now=found.is_of(experiment, encodings.CORPORA, lineage.ENCODING),
@@ -223,10 +244,10 @@ class _Found:
                 tried.append((attempts.parse(self.store.read_bytes(path), self.store.where(path)), listed.modified))
             except (AbsentError, BrokenError) as error:
                 log.warning("%s; it is not counted", error)
-        return sorted(tried, key=lambda each: each[0].started)
+        return sorted(tried, key=lambda each: each[0].place)
 
 
-def _look(found: _Found, name: str, beat: float | None) -> Candidate:
+def _look(found: _Found, name: str, beat: float | None, hole: Missing | None) -> Candidate:
     """What became of a candidate that was begun.
 
     Args:
@@ -234,6 +255,7 @@ def _look(found: _Found, name: str, beat: float | None) -> Candidate:
         name: of the candidate.
         beat: when the driver was last heard of, None where none is at work; by the storage's clock as well as the
             times of the attempts.
+        hole: what the last sweep that ended says of it, if it was given up.
     """
     unit = pool.unit(name)
     tried = found.attempts(unit)
@@ -251,19 +273,23 @@ def _look(found: _Found, name: str, beat: float | None) -> Candidate:
         # NaN, where the storage does not say the time: believe that it is at work.
         is_at_work = beat is not None and not beat - modified > LOST_AFTER
         return Candidate(name, "training" if is_at_work else "lost", of_candidate)
-    if f"{unit}/{pool.ERROR}" in found.files:
-        return Candidate(name, "failed", of_candidate, reason=_reason(found.store, unit))
-    return Candidate(name, "failed" if last and last.outcome == "failed" else "waiting", of_candidate)
+    state: State = "waiting"
+    if last and last.outcome in ("failed", "lost", "preempted"):
+        state = last.outcome
+    elif hole:  # no attempt was recorded: its worker has died at once
+        state = hole.state
+    elif f"{unit}/{pool.ERROR}" in found.files:
+        state = "failed"
+    return Candidate(name, state, of_candidate, reason=_reason(found, unit) if state == "failed" else "")
 
 
-def _reason(store: Store, unit: str) -> str:
-    """The last line of a traceback that is not of its frames."""
+def _reason(found: _Found, unit: str) -> str:
+    """The last line of what a failure left."""
+    path = f"{unit}/{pool.ERROR}"
     try:
-        lines = store.read_bytes(f"{unit}/{pool.ERROR}").decode(errors="replace").splitlines()
+        return pool.reason(found.store.read_bytes(path).decode(errors="replace")) if path in found.files else ""
     except AbsentError:
         return ""
-    said = [line for line in lines if line.strip() and not line.startswith((" ", "Traceback"))]
-    return said[-1] if said else ""
 
 
 def _names(found: _Found, experiment: Experiment | None, table: Sequence[str] | None) -> Sequence[str]:
@@ -298,6 +324,17 @@ def _pool(found: _Found) -> list[str] | None:
     except (BrokenError, MissingError) as error:
         log.warning("%s", error)
         return None
+
+
+def _holes(found: _Found) -> tuple[Missing, ...]:
+    """The candidates without which a sweep has ended."""
+    if missing.PATH not in found.files:
+        return ()
+    try:
+        return tuple(missing.read(found.store))
+    except BrokenError as error:
+        log.warning("%s", error)
+        return ()
 
 
 def _experiment(store: Store) -> Experiment | None:

@@ -1,6 +1,8 @@
 """A candidate's unit of work: what it does with what an interrupted or earlier run left."""
 
+import errno
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,12 @@ import pytest
 from lms_ray.models.candidates import Recipe, fine_tune
 from lms_ray.models.finetune import FineTuner
 from lms_ray.settings.candidates import Candidate
-from lms_ray.settings.errors import MissingError, StorageError
+from lms_ray.settings.errors import FullError, MissingError, StorageError
 from lms_ray.settings.loading import load
 from lms_ray.store import pool
 from lms_ray.store.attempts import Event
 from lms_ray.store.files import Store
+from lms_ray.store.folder import Folder
 from object_storage import S3
 
 CANDIDATE = Candidate(learning_rate=3e-3, epochs=2, batch_size=8, seed=0)
@@ -115,6 +118,45 @@ def test_a_candidate_that_diverged_says_so(recipe: Recipe):
     record = fine_tune(steep, recipe, "cpu")
     assert record["diverged"]
     assert not fine_tune(CANDIDATE, recipe, "cpu")["diverged"]
+
+
+def test_a_candidate_that_diverged_is_trained_no_further(recipe: Recipe):
+    told: list[tuple[Event, int]] = []
+    long = replace(CANDIDATE, learning_rate=1e30, epochs=5)
+    record = fine_tune(long, recipe, "cpu", lambda event, epochs: told.append((event, epochs)))
+    assert told == [("begun", 0), ("ended", 1)], "nothing of it is worth to be saved"
+    assert record["diverged"] and len(record["losses"]) == 1
+    assert recipe.finished(long)
+
+
+@pytest.mark.parametrize("fails_at", ["resume.safetensors", "tokenizer.json", "DONE.json"])
+def test_what_is_half_written_on_a_full_disk_leaves_its_room(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, fails_at: str
+):
+    """Only the state from which the candidate can go on stays; once there is room, it does."""
+    write = Folder._write
+
+    def written(folder: Folder, path: str, source: Any) -> Any:
+        if path.endswith(f"{CANDIDATE.id('hash')}/{fails_at}"):
+            with folder._storage(path):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(folder, path, source)
+
+    unit = pool.unit(CANDIDATE.id("hash"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "_write", written)
+        with pytest.raises(FullError, match=rf"^disk full: .*/{fails_at} \(no space left on device\)$"):
+            fine_tune(CANDIDATE, recipe, "cpu")
+    left = [name for name in recipe.store.names(unit) if name.endswith(".safetensors")]
+    assert left == ([] if fails_at == "resume.safetensors" else ["resume.safetensors"])
+    record = fine_tune(CANDIDATE, recipe, "cpu")
+    assert record["resumed_from_epoch"] == len(left)
+    # Scored again on a full disk, it stays what it was.
+    monkeypatch.setattr(Folder, "_write", written)
+    if fails_at == "DONE.json":
+        with pytest.raises(FullError):
+            fine_tune(CANDIDATE, replace(recipe, dev_digest="another"), "cpu")
+    assert recipe.finished(CANDIDATE) == record
 
 
 def test_what_is_done_and_what_is_safe_is_told(recipe: Recipe):

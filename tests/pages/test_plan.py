@@ -162,3 +162,19 @@ def test_prices_and_assumptions_decide_no_result():
 def test_a_price_that_means_nothing_is_refused(value: str):
     with pytest.raises(ConfigError, match=r"^cluster\.prices"):
         load("quickstart", [f"cluster.prices={value}"])
+
+
+def test_what_a_rerun_would_do_again(tmp_path: Path, capsys: pytest.CaptureFixture):
+    store = Store(str(tmp_path / "pos"))
+    experiment = made.configured(store)
+    assert "a rerun fine-tunes" not in planned(experiment, capsys), "nothing is done yet"
+    failed, lost, preempted, *others = made.ids(experiment)
+    for name, outcome in ((failed, "failed"), (lost, "lost"), (preempted, "preempted")):
+        made.tried(store, name, number=1, outcome=outcome)
+    for name in others[1:]:
+        made.finished(store, name)
+    lines = planned(experiment, capsys)
+    assert lines["a rerun fine-tunes"] == ["4 of 8 candidates (1 failed, 1 lost, 1 preempted, 1 not begun)"]
+    for name in (failed, lost, preempted, others[0]):
+        made.finished(store, name)
+    assert "a rerun fine-tunes" not in planned(experiment, capsys), "all is done"

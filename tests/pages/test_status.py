@@ -16,9 +16,10 @@ import made_folders as made
 from lms_ray import cli
 from lms_ray.pages.status import show_status, watch
 from lms_ray.settings.loading import load
-from lms_ray.store import lock
+from lms_ray.store import lock, missing
 from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
+from lms_ray.store.missing import Missing
 
 SHOW = """
 import sys
@@ -199,3 +200,31 @@ def test_status_needs_neither_ray_nor_torch_nor_a_terminal_that_knows_its_signs(
     assert lines[0].startswith("- sweep      0/")
     assert "l\\xe4ufe/pos/report/report.html" in process.stdout.decode("ascii")
     assert json.loads(lines[-1]) == []
+
+
+def test_what_befell_candidates_and_what_to_do_with_those_that_are_missing(local: Store, capsys: pytest.CaptureFixture):
+    experiment = made.configured(local)
+    lost, preempted, failed, done, unseen, *_ = made.ids(experiment)
+    for number in (1, 2):
+        made.tried(local, lost, ago=600 * (3 - number), number=number, outcome="lost", epochs=1)
+    made.tried(local, preempted, number=1, outcome="preempted")
+    made.tried(local, failed, number=1, outcome="failed")
+    made.failed(local, failed, "lms_ray.settings.errors.FullError: disk full: /runs/x (no space left on device)")
+    made.tried(local, done, ago=900, number=1, outcome="preempted")
+    made.tried(local, done, number=2, outcome="done")
+    made.finished(local, done)
+    local.write_bytes(f"candidates/{unseen}/ERROR.txt", b"its worker has died")
+    missing.write(local, [Missing(failed, "failed", 4, 0, 0, "disk full"), Missing(unseen, "lost", 0, 11, 0, "lost")])
+    lines = shown(local, capsys)
+    assert lines[0] == "· sweep      1/8 candidates: 1 done, 1 failed, 2 lost, 1 preempted, 3 waiting"
+    states = {row[0]: row[1] for row in (re.split(r"\s{2,}", line) for line in lines) if len(row) > 1}
+    assert states[lost] == "lost in epoch 2 of 2, 5 min ago, 2 times so far"
+    assert states[preempted] == "preempted in epoch 1 of 2, 5 min ago"
+    assert states[failed] == "failed: disk full: /runs/x (no space left on device)"
+    assert states[done] == "done, preempted once"
+    assert states[unseen] == "lost before anything was recorded"
+    assert lines[-2] == (
+        "2 candidates were given up; they are tried again, or the job goes on without them with sweep.max_missing=2"
+    )
+    made.configured(local, "sweep.seeds=20")
+    assert f"2 lost, among them {lost}: in epoch 2 of 2, 5 min ago, 2 times so far" in shown(local, capsys)

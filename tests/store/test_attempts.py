@@ -31,6 +31,8 @@ def only_one(store: Store) -> Attempt:
         ({"saved": 1300.0, "epochs": 2}, 500, 200, 0),
         ({"saved": 1300.0, "ended": 1450.0, "outcome": "failed"}, 450, 0, 150),
         ({"ended": 1450.0, "outcome": "failed"}, 450, 0, 450),
+        ({"saved": 1300.0, "outcome": "lost"}, 500, 200, 0),
+        ({"outcome": "preempted"}, 500, 500, 0),
         ({"saved": 1300.0, "ended": 1450.0, "outcome": "done"}, 450, 0, 0),
     ],
 )
@@ -108,3 +110,11 @@ def test_uses_are_summed_up_by_machine():
 
 def test_the_work_of_an_attempt_is_its_own_epochs():
     assert an_attempt(first=1, epochs=3).use.work == 200
+
+
+def test_attempts_are_numbered_whatever_the_clocks_say(store: Store, monkeypatch: pytest.MonkeyPatch):
+    for number, clock in enumerate((2000.0, 1000.0, 3000.0), 1):
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda clock=clock: clock)
+            with recorded(store, UNIT, MACHINE, examples=100, planned=4) as attempt:
+                assert attempt.attempt.number == number

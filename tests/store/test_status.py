@@ -10,10 +10,11 @@ import pytest
 import made_folders as made
 from lms_ray.models.pretrain import materialise
 from lms_ray.settings.loading import ConfigError
-from lms_ray.store import lineage, status
+from lms_ray.store import lineage, missing, pool, status
 from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 from lms_ray.store.folder import Folder
+from lms_ray.store.missing import Missing
 
 
 def state_of(store: Store, candidate: str) -> status.Candidate:
@@ -198,3 +199,49 @@ def test_the_folder_is_listed_as_often_however_many_candidates_there_are(local: 
 def test_a_folder_without_an_experiment_is_refused(local: Store):
     with pytest.raises(ConfigError, match=r"found no experiment.yaml"):
         status.read(local)
+
+
+def test_lost_and_preempted_candidates_are_told_apart_and_counted(local: Store):
+    """By the driver's word and the attempts' numbers: the clock of the machine of the last one is an hour behind."""
+    experiment = made.configured(local)
+    lost, preempted, failed, again, unseen, *_ = made.ids(experiment)
+    made.tried(local, lost, ago=900, number=1, outcome="preempted")
+    made.tried(local, lost, ago=800, number=2, outcome="lost")
+    made.tried(local, lost, ago=4000, number=3, outcome="lost")
+    made.tried(local, preempted, ago=300, number=1, outcome="failed")
+    made.tried(local, preempted, ago=4000, number=2, outcome="preempted")
+    made.failed(local, preempted, "ValueError: of the first attempt")
+    made.tried(local, failed, number=1, outcome="failed")
+    made.failed(local, failed, "lms_ray.settings.errors.FullError: disk full: /runs/x (no space left on device)")
+    made.tried(local, again, ago=900, number=1, outcome="lost")
+    made.tried(local, again, number=2, outcome="done")
+    made.finished(local, again)
+    local.write_bytes(f"candidates/{unseen}/ERROR.txt", b"its worker has died")
+    missing.write(
+        local, [Missing(unseen, "lost", 0, 11, 0, "lost 11 times"), Missing(again, "lost", 0, 9, 0, "before")]
+    )
+    found = {one.id: one for one in status.read(local).candidates}
+    assert [(found[name].state, found[name].losses, found[name].preemptions) for name in (lost, preempted, again)] == [
+        ("lost", 2, 1),
+        ("preempted", 0, 1),
+        ("done", 1, 0),
+    ]
+    assert (found[failed].state, found[failed].reason) == ("failed", "disk full: /runs/x (no space left on device)")
+    assert found[preempted].reason == ""
+    assert found[unseen].state == "lost", "its workers died before they could record anything"
+    assert [hole.id for hole in status.read(local).holes] == [unseen], "the other one is done since"
+    assert sum(use.lost for use in status.read(local).uses["sweep"]) == 300 * 5
+
+
+def test_a_pool_may_have_as_many_holes_as_it_is_told(local: Store):
+    experiment = made.configured(local)
+    *names, absent = made.ids(experiment)
+    for name in names:
+        made.finished(local, name)
+    pool.write(local, [{"id": name, "dev_score": 0.5} for name in names], {})
+    assert status.read(local).missing[0] == "sweep"
+    missing.write(local, [Missing(absent, "failed", 4, 0, 0, "ValueError")])
+    assert status.read(local).missing[0] == "sweep"
+    made.configured(local, "sweep.max_missing=1")
+    found = status.read(local)
+    assert (found.missing[0], found.to_encode) == ("features", 7)
