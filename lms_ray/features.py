@@ -39,8 +39,8 @@ def _encode_missing(job: Job) -> None:
     digests = shards.digests(wanted, tokenizer, experiment)
     rows = [_row(corpus, digests[corpus.name], job) for corpus in wanted]
     encodings.write_corpora(store, rows, {"settings": lineage.settings(experiment, lineage.ENCODING)})
-    missing = {candidate: encodings.missing(store, candidate, digests) for candidate in candidates}
-    missing = {candidate: names for candidate, names in missing.items() if names}
+    of_each = zip(candidates, encodings.missing_of_each(store, candidates, digests), strict=True)
+    missing = {candidate: names for candidate, names in of_each if names}
     done = len(candidates) - len(missing)
     progress = Progress("features", "candidates", len(candidates), done=done)
     if not missing:

@@ -14,7 +14,8 @@ import traceback
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ray import tune
@@ -23,7 +24,7 @@ from ray.tune.logger import JsonLoggerCallback
 from lms_ray.choosing import judging
 from lms_ray.cluster import examining, search, trackers
 from lms_ray.cluster.giving_up import Ending, Patience, Tries, candidate_of, killed_for_memory
-from lms_ray.cluster.resources import is_local, set_up
+from lms_ray.cluster.resources import fitting, is_local, set_up
 from lms_ray.models import candidates
 from lms_ray.models.candidates import Recipe
 from lms_ray.models.job import Job
@@ -36,6 +37,7 @@ from lms_ray.settings.uris import without_credentials
 from lms_ray.store import attempts, lineage, missing, pool
 from lms_ray.store.files import Store
 from lms_ray.store.missing import Missing
+from lms_ray.store.requests import each
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +85,10 @@ def fine_tune_all(wanted: list[Candidate], recipe: Recipe, tries: Tries | None =
     done = _finished(wanted, recipe)
     progress = Progress("sweep", "candidates", len(wanted), done=len(done))
     # Once, unless Tune itself has ended early: each time an error was counted, so that this comes to an end.
-    while left := [asdict(one) for one in wanted if one not in done and not tries.given_up(one)]:
-        _, fresh = _tune(recipe, tries, progress, {"candidate": tune.grid_search(left)}, None, samples=1)
+    while left := [one for one in wanted if one not in done and not tries.given_up(one)]:
+        _, fresh = _tune(
+            recipe, tries, progress, search.SPACE, search.every(left, recipe.experiment.sweep), samples=len(left)
+        )
         done |= fresh
     return done
 
@@ -123,9 +127,9 @@ def _begun(recipe: Recipe) -> list[Candidate]:
     return sorted(of_recipe, key=lambda candidate: candidate.seed)
 
 
-def _finished(wanted: Iterable[Candidate], recipe: Recipe) -> Records:
-    records = {candidate: recipe.finished(candidate) for candidate in wanted}
-    return {candidate: record for candidate, record in records.items() if record}
+def _finished(wanted: Sequence[Candidate], recipe: Recipe) -> Records:
+    records = zip(wanted, each(recipe.finished, wanted), strict=True)
+    return {candidate: record for candidate, record in records if record}
 
 
 def _take_missing(store: Store, given_up: list[Missing], there: int, accepted: int) -> None:
@@ -193,9 +197,8 @@ def _tune(
             param_space=space,
             tune_config=tune.TuneConfig(
                 search_alg=algorithm,
-                scheduler=Patience(tries),
+                scheduler=Patience(tries, partial(fitting, sweep.resources)),
                 num_samples=samples,
-                max_concurrent_trials=sweep.resources.workers,
                 reuse_actors=True,
                 trial_name_creator=name,
                 trial_dirname_creator=name,
@@ -299,7 +302,14 @@ class _Report(tune.Callback):
             self.notes += trial.last_result["notes"]
 
     def on_step_end(self, iteration: int, trials: Iterable[Any], **info: Any) -> None:
-        """Show how far it is."""
+        if self.progress.is_due:  # to count thousands of trials at each event would take longer than all else
+            self._show(trials)
+
+    def on_experiment_end(self, trials: Iterable[Any], **info: Any) -> None:
+        """Show how it has ended."""
+        self._show(trials)
+
+    def _show(self, trials: Iterable[Any]) -> None:
         running = sum(trial.status == "RUNNING" for trial in trials)
         states = Counter(hole.state for hole in self.tries.holes.values())
         self.progress.show(self.before + len(self.records), running, states["failed"], states["lost"])

@@ -8,6 +8,7 @@ nothing is tried for ever, and no clock is asked. A rerun of the driver begins t
 
 import logging
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,8 @@ from typing import Any
 from ray import cloudpickle
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler
 
+from lms_ray.cluster.order import InOrder
 from lms_ray.settings.candidates import Candidate, Sweep
 from lms_ray.settings.errors import FullError, StorageError
 from lms_ray.settings.uris import without_credentials
@@ -143,23 +144,26 @@ class Tries:
         return None
 
 
-class Patience(FIFOScheduler):
+class Patience(InOrder):
     """Tune's scheduler: trials in their order, each until it is done or its candidate is given up.
 
     Args:
         tries: counts.
+        places: see `InOrder`.
     """
 
-    def __init__(self, tries: Tries):
-        super().__init__()
+    def __init__(self, tries: Tries, places: Callable[[], int]):
+        super().__init__(places)
         self.tries = tries
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Count what ended an attempt; Tune tells of each, also where it goes on."""
+        super().on_trial_error(tune_controller, trial)
         self.tries.count(candidate_of(trial), _ending_of(trial))
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Stop a trial in place of trying it again: it is added anew after each error."""
+        super().on_trial_add(tune_controller, trial)
         if hole := self.tries.given_up(candidate_of(trial)):
             trial.update_last_result({**trial.last_result, "done": True, "given_up": hole.state})  # else Tune prints it
             tune_controller.stop_trial(trial)

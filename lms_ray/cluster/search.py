@@ -1,20 +1,32 @@
-"""Optuna's proposals for Tune: candidates whose setting is searched, and whose seed the sampler does not see."""
+"""What Tune is given to try: the candidates of a grid, or Optuna's proposals, in which the seed is not searched."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 import optuna
+from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from lms_ray.settings.candidates import Candidate, Range, Sweep
 
 METRIC = "objective"
 """What Tune calls the number that a trial reports, whatever it is."""
+SPACE = {"candidate": dict.fromkeys(field.name for field in fields(Candidate))}
+"""Of candidates that are given whole; Tune wants to know their keys."""
 SEARCHED = ("learning_rate", "epochs", "batch_size")
 
 
-def algorithm(sweep: Sweep, known: Mapping[Candidate, float], next_seed: int, sampler_seed: int) -> OptunaSearch:
+def every(candidates: Iterable[Candidate], sweep: Sweep) -> BasicVariantGenerator:
+    """Each of these candidates once, in their order, to fill `SPACE`.
+
+    `tune.grid_search` would, before the first one runs, copy all of them for each of them.
+    """
+    points = [{"candidate": asdict(candidate)} for candidate in candidates]
+    return BasicVariantGenerator(points, max_concurrent=sweep.resources.workers or 0)
+
+
+def algorithm(sweep: Sweep, known: Mapping[Candidate, float], next_seed: int, sampler_seed: int) -> Searcher:
     """A search by TPE on what `sweep.objective` says.
 
     Args:
@@ -32,7 +44,7 @@ def algorithm(sweep: Sweep, known: Mapping[Candidate, float], next_seed: int, sa
         evaluated_rewards=list(known.values()) or None,
     )
     search.next_seed = next_seed
-    return search
+    return ConcurrencyLimiter(search, sweep.resources.workers) if sweep.resources.workers else search
 
 
 def startup(sweep: Sweep) -> int:

@@ -75,14 +75,18 @@ class Progress:
         self.printed = float("-inf")
         say(stage, f"{total} {unit}, {done} of them done before")
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the next line would be printed, also where it is not the last one."""
+        return time.monotonic() - self.printed >= self.every
+
     def show(self, done: int, running: int | None = None, failed: int = 0, lost: int = 0) -> None:
         """Report the state; the last unit's line is always printed."""
-        now = time.monotonic()
         self.done = done
         left = self.total - done - failed - lost
-        if now - self.printed < self.every and left > 0:
+        if not self.is_due and left > 0:
             return
-        self.printed = now
+        self.printed = now = time.monotonic()
         line = f"{done}/{self.total} done"
         if running is not None:
             line += f", {running} running, {failed} failed" + f", {lost} lost" * bool(lost)

@@ -24,6 +24,7 @@ from lms_ray.settings.errors import MissingError
 from lms_ray.store import attempts
 from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
+from lms_ray.store.requests import each
 
 CORPORA = "corpora.parquet"
 FOLDER = "encodings"
@@ -192,6 +193,13 @@ def missing(store: Store, candidate: str, digests: Mapping[str, str], folder: st
     return [name for name, digest in digests.items() if have.get(name) != digest]
 
 
+def missing_of_each(
+    store: Store, candidates: Sequence[str], digests: Mapping[str, str], folder: str = FOLDER
+) -> list[list[str]]:
+    """`missing` of many candidates."""
+    return each(lambda candidate: missing(store, candidate, digests, folder), candidates)
+
+
 def require(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> None:
     """Refuse to go on without the encodings of these corpora as they are now.
 
@@ -202,8 +210,8 @@ def require(store: Store, candidates: Sequence[str], corpora: Sequence[str]) -> 
     absent = [name for name in corpora if name not in known]
     if not absent:
         wanted = {name: known[name] for name in corpora}
-        for candidate in candidates:
-            if lacking := missing(store, candidate, wanted):
+        for candidate, lacking in zip(candidates, missing_of_each(store, candidates, wanted), strict=True):
+            if lacking:
                 raise MissingError(
                     f"{candidate} was not encoded on {', '.join(lacking)} as it is now; "
                     "run `python -m lms_ray.features` first"
@@ -231,12 +239,13 @@ def features(
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
-    result = []
-    for candidate in candidates:
+
+    def of(candidate: str) -> np.ndarray:
         table = _read(store, candidate, "features", corpora, first, folder)
         feature_NH = np.stack(table["feature"].to_numpy(zero_copy_only=False))
-        result.append(feature_NH[_rows_of(table, candidate, corpora)])
-    return np.stack(result)
+        return feature_NH[_rows_of(table, candidate, corpora)]
+
+    return np.stack(each(of, candidates))
 
 
 def sums(
@@ -247,14 +256,15 @@ def sums(
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
-    result = []
-    for candidate in candidates:
+
+    def of(candidate: str) -> np.ndarray:
         table = store.read_unit_table(
             unit(candidate, folder), "sums.parquet", filters=[("corpus", "in", list(corpora))]
         )
         sum_NS = np.stack([table[name].to_numpy() for name in statistics], axis=1)
-        result.append(sum_NS[_rows_of(table, candidate, corpora)])
-    return np.stack(result)
+        return sum_NS[_rows_of(table, candidate, corpora)]
+
+    return np.stack(each(of, candidates))
 
 
 def signals(
@@ -278,10 +288,12 @@ def signals(
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
-    tables = []
-    for candidate in candidates:
+
+    def of(candidate: str) -> pa.Table:
         table = _read(store, candidate, "signals", corpora, first, folder)
-        tables.append(table.take(_rows_of(table, candidate, corpora)))
+        return table.take(_rows_of(table, candidate, corpora))
+
+    tables = each(of, candidates)
     shape = len(candidates), len(corpora)
     result = {}
     for name, column in _together(tables).to_pydict().items():
@@ -312,15 +324,18 @@ def predictions(
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
-    result: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
-    for candidate in candidates if corpora else ():
-        wanted = [("corpus", "in", list(corpora))]
+    if not corpora:
+        return {}
+    wanted = [("corpus", "in", list(corpora))]
+
+    def of(candidate: str) -> list[np.ndarray]:
         table = store.read_unit_table(unit(candidate, folder), "predictions.parquet", filters=wanted)
         labels_of = _labels_of(store, candidate, first, folder)
         labels = table["labels"].combine_chunks()
-        for name, row in zip(corpora, _rows_of(table, candidate, corpora), strict=True):
-            result[name].append(labels[row].values.to_numpy()[: labels_of.get(name)])
-    return {name: np.stack(of_corpus) for name, of_corpus in result.items()}
+        rows = zip(corpora, _rows_of(table, candidate, corpora), strict=True)
+        return [labels[row].values.to_numpy()[: labels_of.get(name)] for name, row in rows]
+
+    return _by_corpus(each(of, candidates), corpora)
 
 
 def statistics(
@@ -335,15 +350,15 @@ def statistics(
     Raises:
         MissingError: a candidate was not encoded on one of them.
     """
-    result: dict[str, list[np.ndarray]] = {name: [] for name in corpora}
-    for candidate in candidates:
-        wanted = [("corpus", "in", list(corpora))]
+    wanted = [("corpus", "in", list(corpora))]
+
+    def of(candidate: str) -> list[np.ndarray]:
         table = store.read_unit_table(unit(candidate, folder), "statistics.parquet", filters=wanted).to_pandas()
         of_corpus = dict(iter(table.groupby("corpus", sort=False)))
         _require(candidate, corpora, of_corpus)
-        for name, arrays in result.items():
-            arrays.append(of_corpus[name][list(statistics)].to_numpy())
-    return {name: np.stack(arrays) for name, arrays in result.items()}
+        return [of_corpus[name][list(statistics)].to_numpy() for name in corpora]
+
+    return _by_corpus(each(of, candidates), corpora)
 
 
 def read(
@@ -399,6 +414,11 @@ def _beginning_rows(corpus: str, encoding: Encoding) -> pa.Table:
         for one in encoding.beginnings
     ]
     return pa.Table.from_pylist(rows) if rows else BEGINNINGS.empty_table()
+
+
+def _by_corpus(of_each: Sequence[Sequence[np.ndarray]], corpora: Sequence[str]) -> dict[str, np.ndarray]:
+    """What each candidate has of each corpus, together for each corpus."""
+    return {name: np.stack([of_one[place] for of_one in of_each]) for place, name in enumerate(corpora)}
 
 
 def _rows_of(table: pa.Table, candidate: str, corpora: Sequence[str]) -> list[int]:

@@ -6,11 +6,10 @@ request takes its time.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,10 +23,10 @@ from lms_ray.store.folder import Listed
 from lms_ray.store.lock import Claim, Driver
 from lms_ray.store.missing import Missing
 from lms_ray.store.picks import PICKS
+from lms_ray.store.requests import each
 
 log = logging.getLogger(__name__)
 
-REQUESTS = 32  # at a time
 LOST_AFTER = 5 * attempts.BEAT_EVERY  # seconds
 
 State = Literal["done", "diverged", "training", "failed", "lost", "preempted", "waiting"]
@@ -35,8 +34,6 @@ State = Literal["done", "diverged", "training", "failed", "lost", "preempted", "
 STAGES = ("sweep", "features", "ranking", "selection", "report")
 REPORT = "report/report.html"
 USES = TypeAdapter(list[Use])
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -147,10 +144,10 @@ def read(store: Store) -> Status:
     given_up = {hole.id: hole for hole in holes}
     begun = {
         candidate.id: candidate
-        for candidate in _each(lambda name: _look(found, name, beat, given_up.get(name)), found.in_(pool.FOLDER))
+        for candidate in each(lambda name: _look(found, name, beat, given_up.get(name)), found.in_(pool.FOLDER))
     }
     encoded, fitted, averaged = (
-        dict(zip(units, _each(found.done, units), strict=True))
+        dict(zip(units, each(found.done, units), strict=True))
         for units in (found.units(encodings.FOLDER), found.points, found.units(soups.FOLDER))
     )
     candidates = [begun.get(name) or Candidate(name, "waiting") for name in _names(found, experiment, table)]
@@ -365,9 +362,3 @@ def _uses(store: Store, records: Mapping[str, dict[str, Any] | None]) -> Iterato
             yield from USES.validate_python((record or {}).get("uses", ()))
         except ValidationError:
             log.warning("%s: what it took is not readable, and is not counted", store.where(unit))
-
-
-def _each(function: Callable[[str], T], names: Sequence[str]) -> list[T]:
-    """A function of every name, many at a time."""
-    with ThreadPoolExecutor(REQUESTS) as threads:
-        return list(threads.map(function, names))

@@ -144,7 +144,7 @@ def test_the_scheduler_reads_what_tune_says_and_stops_a_trial_in_place_of_anothe
     tries: Tries, candidate: Candidate, tmp_path: Path
 ):
     stopped: list[object] = []
-    controller, scheduler = SimpleNamespace(stop_trial=stopped.append), Patience(tries)
+    controller, scheduler = SimpleNamespace(stop_trial=stopped.append), Patience(tries, lambda: 1)
     told: dict[str, object] = {}
     trial = TuneTrial(
         config={"candidate": vars(candidate)},
