@@ -25,6 +25,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,7 +155,7 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
         from lms_ray.choosing.soups import require_shared_head
 
         require_shared_head(experiment)  # before a folder is made, or Ray is started
-    with hold(store), noting(ShownNotes()), ExitStack() as stack:
+    with hold(store) as claim, noting(ShownNotes()), ExitStack() as stack:
         if experiment != experiment.without_credentials():
             log.warning(
                 "a URI names keys, which Ray's dashboard and the list of processes show with the command; "
@@ -170,11 +171,13 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
         if resources:
             import ray
 
+            from lms_ray.cluster import head
             from lms_ray.cluster.connecting import connect
             from lms_ray.cluster.nodes import watched
-            from lms_ray.cluster.resources import is_local
+            from lms_ray.cluster.resources import address_of, is_local
 
             stack.enter_context(connect(experiment.cluster, **resources))
+            stack.enter_context(head.watched(address_of(experiment.cluster), partial(store.delete, claim)))
             signal.signal(signal.SIGTERM, _stop)  # Ray has taken it over
             if not is_local(experiment.cluster):
                 folders = job.standard.folders if reads and experiment.sweep.checkpoints else ()

@@ -22,7 +22,7 @@ from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 
 from lms_ray.choosing import judging
-from lms_ray.cluster import examining, search, trackers
+from lms_ray.cluster import draining, examining, search, trackers
 from lms_ray.cluster.giving_up import Ending, Patience, Tries, candidate_of, killed_for_memory
 from lms_ray.cluster.resources import fitting, is_local, set_up
 from lms_ray.models import candidates
@@ -251,6 +251,8 @@ class Trial(tune.Trainable):
         try:
             with noting(self.notes):
                 return next(self.work)
+        except draining.DrainedError:  # the candidate has not begun, and nothing has failed
+            raise
         except Exception:
             path = f"{pool.unit(self.recipe.id(self.candidate))}/{pool.ERROR}"
             said = without_credentials(traceback.format_exc())
@@ -267,6 +269,7 @@ class Trial(tune.Trainable):
         """What the driver hears of the candidate: each epoch, and last its record; what it took is kept beside it."""
         recipe, candidate = self.recipe, self.candidate
         unit, examples = pool.unit(recipe.id(candidate)), recipe.train.examples
+        draining.leave_if_drained()
         with attempts.recorded(recipe.store, unit, self.machine, examples, candidate.epochs, recipe.run) as attempt:
             record = yield from recipe.training(candidate, self.device, attempt.tell)
         epochs = attempt.attempt.epochs or candidate.epochs  # of one that is scored again, all; if it diverged, fewer

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 
 import ray
 
+from lms_ray.cluster.head import answers
 from lms_ray.cluster.resources import address_of, fitting_now
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.resources import Cluster, Resources
@@ -91,9 +91,8 @@ def _require_answer(address: str) -> None:
     if address == "local":
         return
     if address.startswith("ray://"):
-        host, _, port = address.removeprefix("ray://").rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_WITHIN).close()
+            answers(address.removeprefix("ray://"), ANSWER_WITHIN)
         except (OSError, ValueError, OverflowError) as error:
             raise _no_cluster(address, str(error)) from None
         return

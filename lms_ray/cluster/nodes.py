@@ -18,6 +18,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from lms_ray.cluster.draining import drained
 from lms_ray.cluster.resources import fitting_now
 from lms_ray.pages.progress import say
 from lms_ray.settings.errors import AbsentError, ClusterError
@@ -67,7 +68,9 @@ class Nodes:
         Raises:
             ClusterError: a node cannot do the work; names it and what it lacks.
         """
-        alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and _works(node)}
+        leaving = drained()
+        there = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and _works(node)}
+        alive = {identity: node for identity, node in there.items() if identity not in leaving}
         for gone in (self.fit | self.asked.keys()) - alive.keys():
             self.fit.discard(gone)
             self.asked.pop(gone, None)

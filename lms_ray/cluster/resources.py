@@ -11,6 +11,7 @@ from typing import Any
 import ray
 import torch
 
+from lms_ray.cluster.draining import drained
 from lms_ray.settings.resources import Cluster, Resources
 from lms_ray.store.attempts import Machine
 
@@ -93,10 +94,10 @@ def _nothing() -> None:
 
 
 def fitting_now(resources: Resources) -> int:
-    """How many of this size fit the nodes that are there."""
-    total = 0
+    """How many of this size fit the nodes that are there to stay."""
+    total, leaving = 0, drained()
     for node in ray.nodes():
-        if node["Alive"]:
+        if node["Alive"] and node["NodeID"] not in leaving:
             fits = math.floor(node["Resources"].get("CPU", 0) / resources.cpus + 1e-9)
             if resources.gpus:
                 fits = min(fits, math.floor(node["Resources"].get("GPU", 0) / resources.gpus + 1e-9))

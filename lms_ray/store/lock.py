@@ -129,8 +129,11 @@ def claims(store: Store) -> list[Claim]:
 
 
 @contextmanager
-def hold(store: Store) -> Iterator[None]:
+def hold(store: Store) -> Iterator[str]:
     """Be the only driver of an experiment for the length of the block; for the main thread.
+
+    Yields:
+        The path of the claim. Who must end without leaving the block deletes it.
 
     Raises:
         BusyError: another driver works on it and is not gone.
@@ -144,7 +147,7 @@ def hold(store: Store) -> Iterator[None]:
         # Where a dead driver's worker still writes, that write shall fail. Drivers that ask just now write as well.
         store.remove_partials(spare=FOLDER)
         beating.start()
-        yield
+        yield own
     finally:
         stop.set()
         if beating.ident:

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import shlex
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 import yaml
 from ray._raylet import RAY_NODE_MARKET_TYPE_KEY
 from ray.autoscaler.v2.instance_manager import config
-from ray.scripts.scripts import cli
+
+from lms_ray.cluster import spot
 
 CLUSTERS = Path(__file__).parents[2] / "clusters"
 SPOT = "cloud.google.com/gke-spot"
@@ -144,12 +144,7 @@ def test_a_worker_gets_whole_gpus_and_room_for_two_checkpoints(groups: list[dict
 def test_a_worker_that_goes_is_drained_first(groups: list[dict[str, Any]]):
     for group in groups[1:]:
         pod = group["template"]["spec"]
-        shell, flag, script = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-        assert (shell, flag) == ("/bin/sh", "-c")
-        drain, wait = script.split(" && ")
-        words = shlex.split(drain)[2:]  # timeout 20
-        options = cli.commands[words[1]].make_context(words[1], words[2:]).params
-        assert words[:2] == ["ray", "drain-node"]
-        assert options["reason"] == "DRAIN_NODE_REASON_PREEMPTION"
-        assert options["deadline_remaining_seconds"] + 20 < pod["terminationGracePeriodSeconds"]
-        assert wait == "while pgrep raylet; do sleep 1; done"
+        command = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+        assert command[:3] == ["python", "-m", spot.__spec__.name]
+        assert spot.parser().parse_args(command[3:]).now <= 15, "what GKE gives a spot node"
+        assert spot.DRAIN_WITHIN < 15 < pod["terminationGracePeriodSeconds"]

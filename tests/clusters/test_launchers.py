@@ -1,5 +1,6 @@
 """The launcher files: what `ray up` makes of them, on a simulated cloud where there is one."""
 
+import inspect
 import json
 import shlex
 from collections.abc import Callable, Iterator
@@ -12,10 +13,13 @@ import pytest
 import ray.autoscaler
 from moto import mock_aws
 from ray._raylet import RAY_NODE_MARKET_TYPE_KEY
+from ray.autoscaler._private import docker
 from ray.autoscaler._private.aws.config import bootstrap_aws
 from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
 from ray.autoscaler._private.util import prepare_config
 from ray.scripts.scripts import cli
+
+from lms_ray.cluster import spot
 
 LAPTOP = "203.0.113.7/32"  # its address, to which docs/aws.md opens SSH
 SCHEMA = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())
@@ -32,7 +36,7 @@ def test_the_schema_accepts_the_file(launcher: dict[str, Any]):
 
 
 def test_ray_starts_and_stays_on_loopback(launcher: dict[str, Any]):
-    head, worker = (parsed(launcher[f"{kind}_start_ray_commands"][-1]) for kind in ("head", "worker"))
+    head, worker = (parsed(launcher[f"{kind}_start_ray_commands"][1]) for kind in ("head", "worker"))
     assert head["head"]
     assert head["dashboard_host"] == "127.0.0.1"
     assert head["autoscaling_config"] == "~/ray_bootstrap_config.yaml", "where the launcher puts its configuration"
@@ -40,6 +44,16 @@ def test_ray_starts_and_stays_on_loopback(launcher: dict[str, Any]):
     for options in (head, worker):
         assert options["disable_usage_stats"]
         assert options["num_cpus"] is None, "the launcher hands the resources of the node type to Ray"
+
+
+def test_workers_are_watched_once_ray_is_started_and_start_without_a_watcher_too(launcher: dict[str, Any]):
+    assert len(launcher["head_start_ray_commands"]) == 2, "the head is on demand"
+    command, otherwise = launcher["worker_start_ray_commands"][2].split(" || ")
+    python, flag, module, *options = shlex.split(command)
+    assert (python, flag, module) == ("python", "-m", spot.__spec__.name)
+    assert spot.parser().parse_args(options).detach
+    assert otherwise == "true"
+    assert "--net=host" in inspect.getsource(docker.docker_start_cmds), "AWS does not answer beyond the first hop"
 
 
 def test_every_node_wants_the_token(launcher: dict[str, Any]):
