@@ -11,6 +11,7 @@
     lms-ray verify PATH --target LANG --labels FILE    how its picks for use did, by labels that came later
     lms-ray rank PATH [key=value ...] --checkpoint FOLDER ... [--target LANG ...]
                                                where checkpoints that were not in the pool stand beside it
+    lms-ray export PATH --target LANG --to FOLDER      the model to use for a target, with a model card
     lms-ray tables FOLDER ... --to FOLDER      the paper's tables and Figure 2 from experiments' folders alone
 
 CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lms_ray.sweep` is `lms-ray sweep`.
@@ -113,6 +114,9 @@ def _do(verb: str, arguments: argparse.Namespace) -> None:
         return
     if verb == "verify":
         import_module("lms_ray.verify").run(arguments.path, arguments.target, arguments.labels)
+        return
+    if verb == "export":
+        import_module("lms_ray.export").run(arguments.path, arguments.target, arguments.selector, arguments.to)
         return
     if verb == "tables":
         from lms_ray.pages.paper.show import show_tables
@@ -247,6 +251,12 @@ def _parser(stage: str | None) -> argparse.ArgumentParser:
     rank.add_argument(
         "--target", nargs="+", default=[], metavar="LANG", help="pick for these only, not for all of its targets"
     )
+    purpose = "the model to use for a target, as a folder of transformers with a model card"
+    export = verbs.add_parser("export", help=purpose, description=f"{purpose}.")
+    export.add_argument("path", metavar="PATH", help="folder of an experiment, local path or URI")
+    export.add_argument("--target", required=True, metavar="LANG", help="a target of it, labelled or not")
+    export.add_argument("--selector", metavar="RULE", help="its pick, not that of the rule that the report follows")
+    export.add_argument("--to", required=True, metavar="FOLDER", help="a new folder, local path or URI")
     purpose = "the paper's tables and Figure 2 from the folders of finished experiments"
     tables = verbs.add_parser("tables", help=purpose, description=f"{purpose}.")
     tables.add_argument("folders", nargs="+", metavar="FOLDER", help="folder of an experiment, local path or URI")

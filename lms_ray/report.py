@@ -69,7 +69,8 @@ def run(job: Job) -> None:
         judged=judged,
         left_out=left_out_table(pool.read(store), missing.read(store)),
     )
-    show("\n".join(["", *_printed(found, certainty.use_table(for_use)), ""]))
+    export = f"lms-ray export {store.where()} --target {experiment.picked_for[0]} --to FOLDER"
+    show("\n".join(["", *_printed(found, certainty.use_table(for_use)), "", f"The model itself: {export}", ""]))
 
     grid_points = len(validation[list(experiment.ranker.axes)].drop_duplicates())
     html = to_html(experiment, found, ranker_table(validation, experiment), split_sizes, grid_points)

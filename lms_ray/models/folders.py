@@ -22,6 +22,8 @@ from lms_ray.tasks.pretrained import first_line
 
 READ = (".json", ".txt", ".model", ".safetensors", ".bin")
 """What a model's files end in."""
+BESIDE = ("candidate.json", "DONE.json", "resume.", "optimizer.", "scheduler.", "trainer_state.", "training_args.")
+"""What the names of files begin with that lie beside a model, and are none of its own."""
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 ATTENTION = ("attn_implementation", "_attn_implementation", "_attn_implementation_internal")
@@ -102,6 +104,12 @@ def check_files(folder: Path) -> None:
     for name in sorted(names):
         if name.endswith(READ) and (folder / name).is_file() and _content(folder / name, 64).startswith(POINTER):
             raise ValueError(f"{name} is a pointer of Git LFS; accepted is the file itself (`git lfs pull`)")
+
+
+def of_model(folder: Path) -> list[str]:
+    """Sorted names of the files in a folder that belong to a model or its tokenizer."""
+    names = (path.name for path in folder.iterdir() if path.is_file())
+    return sorted(name for name in names if name.endswith(READ) and not name.startswith(BESIDE))
 
 
 def _content(path: Path, size: int = -1) -> bytes:

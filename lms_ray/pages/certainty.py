@@ -53,7 +53,7 @@ def use_table(deployment: pd.DataFrame) -> Table:
         rule, pick = _followed(of_rules)
         told = [_percent(pick[column]) for column in shown]
         amounts = ["-", "-"] if _unknown(pick) else [f"{100 * pick['regret']:.1f}", f"{pick['rank']:.0f}"]
-        use = "nothing can be told" if _is_untold(pick) else pick["candidate"]
+        use = "nothing can be told" if is_untold(pick) else pick["candidate"]
         rows.append([target, use, rule, *told, *amounts])
     return Table([*header, "Regret", "Rank"], [rows])
 
@@ -73,7 +73,8 @@ def _unknown(pick: Row) -> bool:
     return bool(pd.isna(pick["regret"]))
 
 
-def _is_untold(pick: Row) -> bool:
+def is_untold(pick: Row) -> bool:
+    """Whether nothing can be told of a pick, a row of `store.deployment.SCHEMA`."""
     return not _unknown(pick) and (pick["better_than_average"] < TELLING or is_useless(pick["better_than_no_model"]))
 
 
@@ -85,7 +86,7 @@ def _use(of_rules: Mapping[str, Row], candidates: int) -> Iterator[str]:
     """Sentences on the picks for one target."""
     rule, pick = _followed(of_rules)
     name = f"{pick['candidate']} ({rule})"
-    if _is_untold(pick):
+    if is_untold(pick):
         why = (
             "the candidates agree so little more than by chance in this language that the pick is better than an "
             f"answer that needs no model with {pick['better_than_no_model']:.0%} only"
@@ -119,7 +120,7 @@ def _use(of_rules: Mapping[str, Row], candidates: int) -> Iterator[str]:
         )
     for simpler in LADDER[: LADDER.index(rule)][::-1]:
         other = of_rules.get(simpler)
-        if other and other["candidate"] != pick["candidate"] and not (_unknown(other) or _is_untold(other)):
+        if other and other["candidate"] != pick["candidate"] and not (_unknown(other) or is_untold(other)):
             yield (
                 f"Safer, as it rests on less, is {other['candidate']} ({simpler}), of which a regret of "
                 f"{100 * other['regret']:.1f} is expected."
@@ -179,7 +180,7 @@ def followed(recommended: pd.DataFrame, deployment: pd.DataFrame) -> str:
     stated = [pick for _, pick in picks if not _unknown(pick)]
     if not stated:
         return sentence
-    untold = sum(map(_is_untold, stated))
+    untold = sum(map(is_untold, stated))
     return (
         f"{sentence} Of {len(stated)} targets there are {untold} of which nothing can be told: the pick would be "
         f"better than an average candidate with less than {TELLING:.0%}, or than an answer that needs no model with "

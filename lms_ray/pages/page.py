@@ -101,7 +101,15 @@ def to_markdown(experiment: Experiment, found: Findings) -> str:
     blocks, judged = [f"# {escape(experiment.name)}", escape(found.advice)], found.judged
     blocks += [judged.worth.to_markdown()] if judged else []
     use = "\n".join(f"- **{escape(target)}** {escape(words)}" for target, words in found.use.items())
-    blocks += ["## What to use", escape(found.followed), use, "## What to annotate next", escape(found.next_labels)]
+    export = "`lms-ray export PATH --target LANG --to FOLDER` copies the model to use for a target, with a model card."
+    blocks += [
+        "## What to use",
+        escape(found.followed),
+        use,
+        export,
+        "## What to annotate next",
+        escape(found.next_labels),
+    ]
     blocks += ["## Did it come true?", escape(judged.came_true), judged.calibration.to_markdown()] if judged else []
     blocks += ["## Picks for use", found.deployment.to_markdown()]
     blocks += ["## Candidates that are not in the pool", found.left_out.to_markdown()] if found.left_out else []

@@ -172,6 +172,9 @@ def _times(count: int) -> str:
 def _next(found: Status) -> Iterator[str]:
     if not found.missing:
         yield "done"
+        if found.experiment:
+            target = found.experiment.picked_for[0]
+            yield f"to use a pick: lms-ray export {found.store.where()} --target {target} --to FOLDER"
         return
     yield f"missing: {', '.join(found.missing)}"
     if found.holes and "sweep" in found.missing and not found.driver:

@@ -152,7 +152,7 @@ def test_a_watch_ends_when_all_is_done(local: Store, capsys: pytest.CaptureFixtu
     assert "\x1b" not in text  # a log
     blocks = [block for block in text.split(f"{local.where()} at ") if block]
     assert len(blocks) > 2
-    assert "· sweep      0/8" in blocks[0] and blocks[-1].rstrip().endswith("done")
+    assert "· sweep      0/8" in blocks[0] and "\ndone\nto use a pick: lms-ray export" in blocks[-1]
 
 
 def test_ctrl_c_ends_a_watch_quietly(local: Store, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,112 @@
+"""The model to use for a target, as a folder that other tools know: an extra that no other stage needs.
+
+    lms-ray export PATH --target LANG [--selector RULE] --to FOLDER
+
+Copies the pick for use with its tokenizer, and writes a model card: what it is, how it was chosen and among how many,
+how sure that is, and every score that was measured. What it copies is what was scored, byte by byte.
+"""
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from lms_ray import tasks
+from lms_ray.data import roles
+from lms_ray.models import brought, folders
+from lms_ray.pages import certainty
+from lms_ray.pages.card import Facts, Measured, model_card
+from lms_ray.pages.progress import ShownNotes, noting, say
+from lms_ray.settings.base import shown
+from lms_ray.settings.candidates import AXES
+from lms_ray.settings.errors import AbsentError, ConfigError, MissingError
+from lms_ray.settings.experiment import Experiment
+from lms_ray.store import deployment, encodings, identity, pool, redrawn
+from lms_ray.store.files import Store
+from lms_ray.store.folder import Folder
+
+log = logging.getLogger(__name__)
+
+NAME = "export"
+CARD = "README.md"
+
+
+def run(path: str, target: str, selector: str | None, to: str) -> None:
+    """Write the folder of a pick.
+
+    Args:
+        path: the experiment's folder, local path or URI.
+        target: one of its targets, whether it has labels or not.
+        selector: a rule; None is the one that the report says to use.
+        to: an empty folder or a new one, local path or URI.
+
+    Raises:
+        ConfigError: the language is no target, the rule picks nothing, or the folder holds something.
+        MissingError: nothing was picked for use yet, or the weights of the pick were not kept.
+    """
+    store, sink = Store(path, "PATH"), Folder(to, "--to")
+    if found := sorted(sink.sizes("", recursive=True)):
+        raise ConfigError(f"--to: found {sink.where(found[0])}; accepted is a new folder or an empty one")
+    experiment = identity.in_place(store)
+    if target not in experiment.picked_for:
+        raise ConfigError(f"--target: found {target}; accepted are {', '.join(experiment.picked_for)}")
+    with noting(ShownNotes()):
+        facts = _facts(store, experiment, target, selector)
+        pool.require_weights(store, [facts.candidate], f"{facts.candidate} was picked for {target}", instead="")
+        with brought.folder_of(facts.candidate, store, experiment) as folder:
+            for name in folders.of_model(folder):
+                sink.write_bytes(name, (folder / name).read_bytes())
+        sink.write_bytes(CARD, model_card(experiment, facts).encode())
+        if not facts.is_told:
+            log.warning("%s", facts.use)
+    say(NAME, f"{facts.candidate}, the pick of {facts.rule} for {target}, is in {sink.where()}")
+
+
+def _facts(store: Store, experiment: Experiment, target: str, selector: str | None) -> Facts:
+    """What is known of the pick."""
+    origin = deployment.origin(store)
+    picked = deployment.read(store, origin).query("target == @target")
+    if picked.empty:
+        raise MissingError(f"nothing is picked for {target} yet; run `python -m lms_ray.ranking` first")
+    of_rule = {row["rule"]: row for row in picked.to_dict("records")}
+    if selector is not None and selector not in of_rule:
+        raise ConfigError(f"--selector: found {shown(selector)}; accepted are {', '.join(sorted(of_rule))}")
+    rule = selector or next(rule for rule, row in of_rule.items() if row["followed"])
+    candidates = redrawn.candidates(store, origin)
+    candidate = of_rule[rule]["candidate"]
+    setting = pool.read(store).set_index("id").loc[candidate].dropna().to_dict()
+    return Facts(
+        target=target,
+        candidate=candidate,
+        rule=rule,
+        is_followed=of_rule[rule]["followed"],
+        is_told=not certainty.is_untold(of_rule[rule]),
+        use=certainty.in_words(picked, deployment.read_worth(store, origin), len(candidates))[target],
+        candidates=len(candidates),
+        setting={name: setting[name] for name in (*AXES, "seed") if name in setting},
+        measured=_measured(store, experiment, candidate, target),
+        provenance=_provenance(store),
+        digests={name: written.sha256 for name, written in store.files_of(pool.unit(candidate)).items()},
+    )
+
+
+def _measured(store: Store, experiment: Experiment, candidate: str, target: str) -> list[Measured]:
+    """The candidate's score on each labelled set of source and pivots, and on the target's test set if it has one."""
+    task = tasks.get(experiment.task)
+    of_corpus = {roles.source(experiment): "of the source; no candidate was trained on them"}
+    of_corpus |= dict.fromkeys(roles.held_out(experiment), "of a pivot; rules have seen them")
+    if target in experiment.targets:
+        of_corpus |= {f"{target}-test": "of the target; no rule has seen them"}
+    sums_NS = encodings.sums(store, [candidate], list(of_corpus), task.statistics)[0]
+    score_N = np.atleast_1d(task.score(sums_NS))
+    return [
+        Measured(corpus.rpartition("-")[0], corpus.rpartition("-")[2], what, float(score))
+        for (corpus, what), score in zip(of_corpus.items(), score_N, strict=True)
+    ]
+
+
+def _provenance(store: Store) -> dict[str, Any]:
+    try:
+        return store.read_json(identity.PROVENANCE)
+    except AbsentError:
+        return {}
