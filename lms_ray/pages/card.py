@@ -92,10 +92,10 @@ def licence_of(encoder: str) -> str | None:
     """The licence that the encoder's own card names, in its folder or on the hub; None where it is not known."""
     try:
         if _of_hub(encoder):
-            card = model_info(encoder, timeout=ANSWER_WITHIN).card_data or {}
+            card: Any = model_info(encoder, timeout=ANSWER_WITHIN).card_data
         else:
-            card = metadata_load(Path(encoder, "README.md")) or {}
-        return card.get("license")
+            card = metadata_load(Path(encoder, "README.md"))
+        return (card or {}).get("license")
     except Exception:  # no card, no network, no such name: all mean that nothing is known
         return None
 

@@ -369,7 +369,8 @@ def _plainly(where: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         kind = _kind(error)
-        raise kind(f"{'disk full: ' * (kind is FullError)}{where}: {_reason(error)}") from error
+        said = f"disk full: {where} ({_reason(error)})" if kind is FullError else f"{where}: {_reason(error)}"
+        raise kind(said) from error
 
 
 def _kind(error: Exception) -> type[StorageError]:

@@ -147,6 +147,7 @@ def test_the_scheduler_reads_what_tune_says_and_stops_a_trial_in_place_of_anothe
     controller, scheduler = SimpleNamespace(stop_trial=stopped.append), Patience(tries, lambda: 1)
     told: dict[str, object] = {}
     trial = TuneTrial(
+        trial_id="0",
         config={"candidate": vars(candidate)},
         error_file=None,
         pickled_error_file=None,
