@@ -23,6 +23,7 @@ from lms_ray.cluster.resources import MARKET
 
 RAY = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats"]
 
+ACTORS = ("Trainable", "EncodingActor", "RayTrainWorker")  # of the sweep, the features and the ranking
 # The head asks nodes for a sign of life. One whose processes are gone refuses at once, and counts as lost at the third
 # time; a real cluster takes a minute.
 NOTICED_SOON = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "500"}
@@ -92,7 +93,7 @@ class Cluster:
         node.kill()
 
     def at_work(self) -> list[psutil.Process]:
-        """Workers of the nodes that have a task or are an actor."""
+        """Actors of the job on the nodes; small ones of Ray's own outlive it, and take nothing."""
         return [process for node in self.nodes for process in node.processes() if _is_at_work(process)]
 
     @contextmanager
@@ -147,7 +148,7 @@ def _is_at_work(process: psutil.Process) -> bool:
         title = " ".join(process.cmdline())
     except psutil.Error:
         return False
-    return title.startswith("ray::") and not title.startswith("ray::IDLE")
+    return title.startswith("ray::") and any(actor in title for actor in ACTORS)
 
 
 def _answers(address: str) -> bool:
