@@ -23,7 +23,7 @@ from lms_ray.cluster.resources import MARKET
 
 RAY = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--disable-usage-stats"]
 
-ACTORS = ("Trainable", "EncodingActor", "RayTrainWorker")  # of the sweep, the features and the ranking
+ACTORS = ("Trial", "Trainable", "EncodingActor", "RayTrainWorker")  # of the sweep, the features and the ranking
 # The head asks nodes for a sign of life. One whose processes are gone refuses at once, and counts as lost at the third
 # time; a real cluster takes a minute.
 NOTICED_SOON = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "500"}
