@@ -51,6 +51,11 @@ class Node:
         return psutil.Process(self.ray.all_processes["raylet"][0].process.pid)
 
     @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.ray.all_processes["raylet"][0].process.poll() is None
+
+    @property
     def workers(self) -> list[psutil.Process]:
         """Processes at work: actors and tasks, not those that wait for some."""
         children = self.raylet.children()
@@ -121,8 +126,17 @@ class LocalCluster:
         added = self._cluster.add_node(num_cpus=self.cpus, num_gpus=self.gpus, object_store_memory=self.store_memory)
         self.ever.append(Node(added, time.time()))
 
+    def tend(self) -> None:
+        """Have a node join for each that has ended by itself, as on a machine that is too busy to answer in time."""
+        for node in self.alive:
+            if not node.is_running:
+                node.killed = time.time()
+                self._cluster.remove_node(node.ray, allow_graceful=False)
+                self.add_node()
+
     def replace_node(self, rng: random.Random) -> None:
         """Kill a node as a lost machine ends, its raylet and workers at once; another joins in its place."""
+        self.tend()
         node = rng.choice(self.alive)
         raylet = node.raylet
         lost = [raylet, *raylet.children(recursive=True)]
@@ -133,6 +147,7 @@ class LocalCluster:
 
     def kill_worker(self, rng: random.Random) -> str | None:
         """Kill a process that is at work; what it is called, or None where nobody is at work."""
+        self.tend()
         workers = [worker for node in self.alive for worker in node.workers]
         if not workers:
             return None
@@ -173,7 +188,7 @@ def driving(words: Sequence[str], log: Path) -> Iterator[subprocess.Popen]:
 
 def _title(process: psutil.Process) -> str:
     try:
-        return " ".join(process.cmdline())
+        return " ".join(process.cmdline()).strip()  # Ray pads it
     except psutil.Error:
         return ""
 
