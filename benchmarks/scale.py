@@ -14,6 +14,7 @@ books of, with as many candidates and no models. It fails if a candidate or an e
 import argparse
 import cProfile
 import json
+import math
 import random
 import sys
 import tempfile
@@ -210,8 +211,8 @@ class Measured:
     """MiB of the driver."""
 
 
-def run(plan: Plan, nodes: int, kill_every: float, seed: int) -> Measured:
-    """Run a sweep to its end while nodes are killed."""
+def run(plan: Plan, nodes: int, kill_every: float, most: float, seed: int) -> Measured:
+    """Run a sweep to its end while nodes are killed, `most` of them."""
     plan.told.mkdir(parents=True)
     rng = random.Random(seed)
     with LocalCluster(nodes, gpus=1) as cluster:
@@ -223,8 +224,8 @@ def run(plan: Plan, nodes: int, kill_every: float, seed: int) -> Measured:
                 time.sleep(TICK)
                 if last is None and len(list(plan.told.iterdir())) == nodes:
                     last = time.monotonic()
-                if kill_every and last and time.monotonic() - last > kill_every:
-                    last = time.monotonic()
+                if kill_every and most and last and time.monotonic() - last > kill_every:
+                    last, most = time.monotonic(), most - 1
                     cluster.replace_node(rng)
         return measure(plan, cluster)
 
@@ -351,6 +352,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--nodes", type=int, default=8)
     parser.add_argument("--kill-every", type=float, default=10.0, metavar="SECONDS", help="0: no node is killed")
+    parser.add_argument("--kills", type=int, default=math.inf, help="at most so many")
     parser.add_argument("--seed", type=int, default=0, help="of who is killed")
     parser.add_argument("--profile", metavar="FOLDER")
     parser.add_argument("--drive", help=argparse.SUPPRESS)
@@ -364,7 +366,7 @@ def main() -> None:
         profile = arguments.profile and str(Path(arguments.profile, f"{wanted}.prof").absolute())
         with tempfile.TemporaryDirectory(prefix="lms-ray-scale-") as folder:
             plan = Plan(int(count), float(seconds), arguments.epochs, folder, profile=profile)
-            measured.append(run(plan, arguments.nodes, arguments.kill_every, arguments.seed))
+            measured.append(run(plan, arguments.nodes, arguments.kill_every, arguments.kills, arguments.seed))
             print(f"{wanted}: {measured[-1]}", file=sys.stderr, flush=True)  # the table comes much later
             of_books.append({"candidates": plan.candidates, **books(plan)})
     print(table(measured))
