@@ -8,6 +8,7 @@ worker. It fails if the picks differ, or if a unit of work that was done is done
 """
 
 import argparse
+import math
 import random
 import re
 import sys
@@ -83,7 +84,7 @@ class Run:
         }
 
 
-def run(words: Sequence[str], nodes: int, every: float | None, seed: int) -> Run:
+def run(words: Sequence[str], nodes: int, every: float | None, seed: int, most: float = math.inf) -> Run:
     """The main job from its start to its end.
 
     Args:
@@ -91,6 +92,7 @@ def run(words: Sequence[str], nodes: int, every: float | None, seed: int) -> Run
         nodes: of one core.
         every: seconds between kills; None kills nothing.
         seed: of what is killed.
+        most: kills in all.
     """
     job, rng = Run(load(words[0], words[1:])), random.Random(seed)
     with LocalCluster(nodes) as cluster:
@@ -99,7 +101,7 @@ def run(words: Sequence[str], nodes: int, every: float | None, seed: int) -> Run
             while driver.poll() is None:
                 time.sleep(TICK)
                 job.look()
-                if every and time.monotonic() - last > every:
+                if every and job.killed.total() < most and time.monotonic() - last > every:
                     last = time.monotonic()
                     title = None if rng.random() < 0.5 else cluster.kill_worker(rng)
                     if title is None:

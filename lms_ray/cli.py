@@ -181,7 +181,7 @@ def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
             from lms_ray.cluster.resources import address_of, is_local
 
             stack.enter_context(connect(experiment.cluster, **resources))
-            stack.enter_context(head.watched(address_of(experiment.cluster), partial(store.delete, claim)))
+            stack.enter_context(head.watched(address_of(experiment.cluster), partial(store.hasty().delete, claim)))
             signal.signal(signal.SIGTERM, _stop)  # Ray has taken it over
             if not is_local(experiment.cluster):
                 folders = job.standard.folders if reads and experiment.sweep.checkpoints else ()

@@ -55,7 +55,7 @@ def run(path: str, target: str, selector: str | None, to: str) -> None:
         pool.require_weights(store, [facts.candidate], f"{facts.candidate} was picked for {target}", instead="")
         with brought.folder_of(facts.candidate, store, experiment) as folder:
             for name in folders.of_model(folder):
-                sink.write_bytes(name, (folder / name).read_bytes())
+                sink.write_file(name, folder / name)
         sink.write_bytes(CARD, model_card(experiment, facts).encode())
         if not facts.is_told:
             log.warning("%s", facts.use)

@@ -61,11 +61,12 @@ def run(job: Job) -> None:
         if experiment.sweep.objective == "recommended":
             recipe = replace(recipe, objective=judging.objective(recipe))
         tries = Tries(store, recipe.config_hash, experiment.sweep)
+        told = trackers.callbacks(experiment)
         if experiment.sweep.search == "optuna":
-            wanted, done = _search(recipe, tries)
+            wanted, done = _search(recipe, tries, told)
         else:
             wanted = grid(experiment.sweep)
-            done = fine_tune_all(wanted, recipe, tries)
+            done = fine_tune_all(wanted, recipe, tries, told)
         given_up = [hole for candidate in wanted if candidate not in done and (hole := tries.given_up(candidate))]
         records = [done[candidate] for candidate in wanted if candidate in done]
     _take_missing(store, given_up, len(records), experiment.sweep.max_missing)
@@ -73,13 +74,16 @@ def run(job: Job) -> None:
     _check_left(records, len(given_up), experiment.meta_split)
 
 
-def fine_tune_all(wanted: list[Candidate], recipe: Recipe, tries: Tries | None = None) -> Records:
+def fine_tune_all(
+    wanted: list[Candidate], recipe: Recipe, tries: Tries | None = None, told: Sequence[tune.Callback] = ()
+) -> Records:
     """Fine-tune the candidates that are not done, as Tune trials; the records of all that are done then.
 
     Args:
         wanted: the candidates.
         recipe: what they share.
         tries: says in the end which were given up; one that already is, is not tried.
+        told: the trackers.
     """
     tries = tries or Tries(recipe.store, recipe.config_hash, recipe.experiment.sweep)
     done = _finished(wanted, recipe)
@@ -87,13 +91,13 @@ def fine_tune_all(wanted: list[Candidate], recipe: Recipe, tries: Tries | None =
     # Once, unless Tune itself has ended early: each time an error was counted, so that this comes to an end.
     while left := [one for one in wanted if one not in done and not tries.given_up(one)]:
         _, fresh = _tune(
-            recipe, tries, progress, search.SPACE, search.every(left, recipe.experiment.sweep), samples=len(left)
+            recipe, tries, told, progress, search.SPACE, search.every(left, recipe.experiment.sweep), samples=len(left)
         )
         done |= fresh
     return done
 
 
-def _search(recipe: Recipe, tries: Tries) -> tuple[list[Candidate], Records]:
+def _search(recipe: Recipe, tries: Tries, told: Sequence[tune.Callback]) -> tuple[list[Candidate], Records]:
     """Candidates proposed by Optuna's TPE; those of an earlier run are finished first, then taught to the sampler."""
     sweep, seed = recipe.experiment.sweep, recipe.experiment.seed
     assert sweep.candidates is not None
@@ -101,7 +105,7 @@ def _search(recipe: Recipe, tries: Tries) -> tuple[list[Candidate], Records]:
     done = _finished(begun, recipe)
     while True:  # once, unless Tune itself has ended early
         if any(one not in done and not tries.given_up(one) for one in begun):
-            done = fine_tune_all(begun, recipe, tries)
+            done = fine_tune_all(begun, recipe, tries, told)
         more = sweep.candidates - len(begun)
         if not more:
             return begun, done
@@ -114,7 +118,7 @@ def _search(recipe: Recipe, tries: Tries) -> tuple[list[Candidate], Records]:
         scores = {candidate: recipe.maximised(done[candidate]) for candidate in begun if candidate in done}
         next_seed = 1 + max((candidate.seed for candidate in begun), default=-1)
         algorithm = search.algorithm(sweep, scores, next_seed, seed_for(seed, "search", len(begun)))
-        proposed, fresh = _tune(recipe, tries, progress, None, algorithm, samples=more)
+        proposed, fresh = _tune(recipe, tries, told, progress, None, algorithm, samples=more)
         begun, done = [*begun, *proposed], done | fresh
 
 
@@ -174,7 +178,13 @@ def _check_left(records: Sequence[dict[str, Any]], absent: int, meta_split: Meta
 
 
 def _tune(
-    recipe: Recipe, tries: Tries, progress: Progress, space: Any, algorithm: Any, samples: int
+    recipe: Recipe,
+    tries: Tries,
+    told: Sequence[tune.Callback],
+    progress: Progress,
+    space: Any,
+    algorithm: Any,
+    samples: int,
 ) -> tuple[list[Candidate], Records]:
     """Run trials to their end; the candidate of each, and the records of those that ended well.
 
@@ -208,7 +218,7 @@ def _tune(
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=-1),  # without an end: `tries` knows when it is enough
-                callbacks=[report, JsonLoggerCallback(), *trackers.callbacks(recipe.experiment)],
+                callbacks=[report, JsonLoggerCallback(), *told],
             ),
         )
         try:
@@ -257,7 +267,7 @@ class Trial(tune.Trainable):
             path = f"{pool.unit(self.recipe.id(self.candidate))}/{pool.ERROR}"
             said = without_credentials(traceback.format_exc())
             with suppress(StorageError):  # the driver hears it too
-                self.recipe.store.write_bytes(path, said.encode())
+                self.recipe.store.hasty().write_bytes(path, said.encode())
             raise
 
     def cleanup(self) -> None:

@@ -103,7 +103,15 @@ def test_weights_that_were_not_kept_are_missed(made: Job, tmp_path: Path):
 
 def test_files_of_the_training_are_none_of_the_models(tmp_path: Path):
     own = {"config.json", "model.safetensors", "tokenizer.json", "vocab.txt"}
-    for name in own | {"optimizer.pt", "optimizer.bin", "trainer_state.json", "training_args.bin", "DONE.json", "x.md"}:
+    for name in own | {
+        "optimizer.pt",
+        "optimizer.bin",
+        "trainer_state.json",
+        "training_args.bin",
+        "DONE.json",
+        "ERROR.txt",
+        "x.md",
+    }:
         (tmp_path / name).write_text("")
     assert set(folders.of_model(tmp_path)) == own
 

@@ -8,6 +8,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -127,6 +129,15 @@ def test_one_that_goes_away_is_told_no_more(caplog: pytest.LogCaptureFixture) ->
         told.on_trial_start(0, [], None)
     assert gone.asked == 1
     assert "trackers.mlflow: http://host is gone; it is told no more, and the sweep goes on" in caplog.text
+
+
+def test_an_epoch_is_told_by_its_number_also_of_a_candidate_that_goes_on() -> None:
+    """Tune counts the results of each attempt."""
+    told: list[dict[str, Any]] = []
+    tracker = SimpleNamespace(setup=lambda: None, log_trial_result=lambda iteration, trial, result: told.append(result))
+    result = {"epoch": 3, "loss": 0.5, "training_iteration": 1, "record": {}}
+    Told("mlflow", tracker).on_trial_result(9, [], None, result)  # type: ignore[arg-type]
+    assert told == [{"epoch": 3, "loss": 0.5, "training_iteration": 3}]
 
 
 def test_passwords_of_a_server_are_kept_nowhere() -> None:

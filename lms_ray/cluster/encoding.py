@@ -191,7 +191,7 @@ def _stream(work: dict[str, list[int]], texts: list[Shard], job: Job, models: Mo
                     encoded = Encoded(**arrays)
                     yield Result(row["model"], row["shard"], encoded, Use.model_validate_json(row["use"]))
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, JobError):
+        if isinstance(error.cause, JobError) and not isinstance(error.cause, BrokenError):
             raise error.cause from None
         for candidate in dict.fromkeys(chain.from_iterable(map(models.read_for, work))):
             if job.store.done(pool.unit(candidate)) is None:  # an actor found it broken

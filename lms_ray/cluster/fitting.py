@@ -80,13 +80,14 @@ def fit_all(
     )
     try:
         room = making_room(resources, experiment.cluster, most)
-        with _watching(store, folder, progress), _keeping_interrupts(), room:
+        with _watching(store.hasty(), folder, progress), _keeping_interrupts(), room:
             trainer.fit()
     except ray.train.WorkerGroupError as error:
         told = next((failure for failure in error.worker_failures.values() if isinstance(failure, JobError)), error)
         raise told from None
     finally:
-        store.delete(f"{rankings.UNIT}/train")  # Ray Train's own bookkeeping; what counts is in `folder`
+        with suppress(StorageError):  # what ended the job is to be said, not this
+            store.hasty().delete(f"{rankings.UNIT}/train")  # Ray Train's own bookkeeping; what counts is in `folder`
 
 
 def _worker(config: dict[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 Tune counts every error alike. Here a candidate's own faults are counted apart from workers that were lost without
 notice, and nodes that were drained are counted for neither. Every error is counted, wherever it comes from: also in the
-setting up of a worker, and where the storage cannot be read or the worker dies before it has recorded anything. So
-nothing is tried for ever, and no clock is asked. A rerun of the driver begins to count anew.
+setting up of a worker, and where the storage cannot be read or the worker dies before it has recorded anything. So only
+what is preempted is tried without an end, and no clock is asked. A rerun of the driver begins to count anew.
 """
 
 import logging
@@ -21,7 +21,7 @@ from ray.tune.experiment import Trial
 
 from lms_ray.cluster.order import InOrder
 from lms_ray.settings.candidates import Candidate, Sweep
-from lms_ray.settings.errors import FullError, StorageError
+from lms_ray.settings.errors import AbsentError, FullError, StorageError
 from lms_ray.settings.uris import without_credentials
 from lms_ray.store import attempts, pool
 from lms_ray.store.attempts import Cause
@@ -122,8 +122,15 @@ class Tries:
             if ending.is_full:
                 pool.make_room(self.store, name, resume=True)
             # The worker itself has written it, with its own traceback, if it was able to.
-            if ending.cause != "failed" or not self.store.exists(f"{unit}/{pool.ERROR}"):
+            if ending.cause != "failed" or self._said(unit) != ending.reason:
                 self.store.write_bytes(f"{unit}/{pool.ERROR}", ending.text.encode())
+
+    def _said(self, unit: str) -> str | None:
+        """The reason that is kept beside a candidate."""
+        try:
+            return shorten(pool.reason(self.store.read_bytes(f"{unit}/{pool.ERROR}").decode()), LONGEST)
+        except AbsentError:
+            return None
 
     def errors(self, candidate: Candidate) -> int:
         """How often an attempt at a candidate has ended badly."""

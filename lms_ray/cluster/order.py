@@ -25,7 +25,7 @@ class InOrder(FIFOScheduler):
         super().__init__()
         self._places, self._seen, self._looked = places, 0, float("-inf")
         self._worker_of: dict[str, Any] = {}
-        """The worker that a trial has heard from last, by the trial's id."""
+        """The worker that a trial was given last, by the trial's id."""
         self._up: set[Any] = set()
         """Workers that have started."""
 
@@ -46,11 +46,12 @@ class InOrder(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The first trial that waits for a worker, of which none is starting."""
-        waiting = [
-            trial
-            for trial in tune_controller.get_live_trials()  # those that are done are not among them
-            if trial.status == Trial.PENDING and not trial.temporary_state.ray_actor
-        ]
+        waiting = []
+        for trial in tune_controller.get_live_trials():  # those that are done are not among them
+            if worker := trial.temporary_state.ray_actor:
+                self._worker_of[trial.trial_id] = worker._actor_id  # Tune forgets it before it tells of an error
+            elif trial.status == Trial.PENDING:
+                waiting.append(trial)
         if not waiting:
             return None
         waiting.sort(key=lambda trial: trial.trial_id)  # of a grid, in its order

@@ -19,7 +19,7 @@ from lms_ray.tasks.pretrained import first_line
 
 log = logging.getLogger(__name__)
 
-TOLD = ("epoch", "loss", "dev_score", "objective", "time_total_s", "training_iteration")
+TOLD = ("epoch", "loss", "dev_score", "objective", "time_total_s")
 """What is told of a result; the rest is between trial and driver."""
 
 
@@ -74,7 +74,9 @@ class Told(tune.Callback):
         self, iteration: int, trials: Sequence[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """An epoch has ended, or the candidate is done."""
-        self._tell("log_trial_result", iteration, trial, {key: result[key] for key in TOLD if key in result})
+        told = {key: result[key] for key in TOLD if key in result}
+        # Tune counts anew where a candidate goes on after an interruption.
+        self._tell("log_trial_result", iteration, trial, told | {"training_iteration": result["epoch"]})
 
     def on_trial_complete(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """A candidate is done, or was given up and has no score."""

@@ -22,7 +22,16 @@ from lms_ray.tasks.pretrained import first_line
 
 READ = (".json", ".txt", ".model", ".safetensors", ".bin")
 """What a model's files end in."""
-BESIDE = ("candidate.json", "DONE.json", "resume.", "optimizer.", "scheduler.", "trainer_state.", "training_args.")
+BESIDE = (
+    "candidate.json",
+    "DONE.json",
+    "ERROR.txt",
+    "resume.",
+    "optimizer.",
+    "scheduler.",
+    "trainer_state.",
+    "training_args.",
+)
 """What the names of files begin with that lie beside a model, and are none of its own."""
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")

@@ -6,7 +6,6 @@ store that does not answer, is busy or fails by its own fault is asked again for
 else: so any operation may be done twice.
 """
 
-import copy
 import errno
 import functools
 import hashlib
@@ -134,8 +133,8 @@ class Folder:
 
     def hasty(self) -> Self:
         """The same folder, for whoever cannot wait: nothing is tried again."""
-        other = copy.copy(self)
-        other.patience = 0.0
+        other = object.__new__(type(self))  # with the same connections; a copy would open its own
+        other.__dict__.update(self.__dict__, patience=0.0)
         return other
 
     @property
@@ -207,6 +206,11 @@ class Folder:
         """Write a file atomically: readers see the old content or all of the new."""
         return self._write(path, io.BytesIO(content))
 
+    def write_file(self, path: str, source: Path) -> Written:
+        """Copy a local file atomically."""
+        with _plainly(str(source)), source.open("rb") as stream:
+            return self._write(path, stream)
+
     def read_json(self, path: str) -> Any:
         """Content of a JSON file.
 
@@ -255,8 +259,7 @@ class Folder:
         written = {}
         for source in sorted(file for file in folder.rglob("*") if file.is_file()):
             name = source.relative_to(folder).as_posix()
-            with _plainly(str(source)), source.open("rb") as stream:
-                written[name] = self._write(f"{path}/{name}", stream)
+            written[name] = self.write_file(f"{path}/{name}", source)
         return written
 
     def download(self, path: str, names: Iterable[str], folder: Path) -> dict[str, Written]:

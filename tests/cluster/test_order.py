@@ -76,6 +76,22 @@ def test_where_every_one_that_waits_has_a_worker_that_starts_the_last_one_is_tak
     assert scheduler.choose_trial_to_run(controller) is None
 
 
+def test_a_worker_that_is_used_again_and_ends_before_it_has_said_anything_is_missed():
+    """As that of a drained node is."""
+    scheduler, controller = InOrder(lambda: 2), Controller(5)
+    for number, worker in enumerate("ab"):
+        start(scheduler, controller, number, worker)
+    end(scheduler, controller, 0)
+    assert chosen(scheduler, controller) == 2
+    again = controller.trials[2]
+    again.status, again.temporary_state.ray_actor = Trial.RUNNING, SimpleNamespace(_actor_id="a")
+    assert chosen(scheduler, controller) == 3
+    again.status, again.temporary_state.ray_actor = Trial.PENDING, None
+    scheduler.on_trial_error(controller, again)
+    end(scheduler, controller, 1)
+    assert chosen(scheduler, controller) == 3, "a worker starts for 2"
+
+
 def test_a_lost_worker_has_to_start_again_and_nodes_that_join_are_seen(monkeypatch: pytest.MonkeyPatch):
     now, places = SimpleNamespace(monotonic=lambda: 0.0), [2]
     monkeypatch.setattr(order, "time", now)

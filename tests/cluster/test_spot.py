@@ -125,7 +125,7 @@ def test_google_says_at_once_that_a_machine_is_preempted(engine: ComputeEngine):
         engine.say("preempted", "TRUE")
         watched.until(lambda: watched.drains)
     ((at, notice),) = watched.drains
-    assert at - said < 0.3, "it was waited for, not asked again"
+    assert at - said < 0.9, "it was waited for: the service is asked once in a second"
     assert notice.reason == "Compute Engine: preempted"
     assert notice.ends - at == pytest.approx(30, abs=1)
 

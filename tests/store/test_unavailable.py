@@ -44,26 +44,34 @@ def test_what_passes_is_waited_for(s3: S3, store: Store, tmp_path, fault: Fault)
             threads = [threading.Thread(target=do, args=(name,), daemon=True) for name in operations]
             for thread in threads:
                 thread.start()
-            time.sleep(8)
+            until = time.monotonic() + (8 if fault == "hang" else 60)  # pyarrow itself survives that for a while
+            while len(notes.lines) < len(operations) and time.monotonic() < until:
+                time.sleep(0.1)
             assert s3.asked and not done
         for thread in threads:
             thread.join(timeout=30)
     assert done == {"write": 3, "read": b"old", "download": 3, "exists": True, "list": {"old"}, "delete": None}
     assert store.read_bytes("b/new") == b"new" and (tmp_path / "old").read_bytes() == b"old"
-    if fault != "hang":  # which pyarrow itself survives for a while
+    if fault != "hang":
         assert len(notes.lines) == len(operations)
         assert all("; tried again for" in line for line in notes.lines)
 
 
 @pytest.mark.parametrize("hasty", [False, True])
 def test_what_does_not_pass_is_an_error_of_one_line(s3: S3, store: Store, monkeypatch, hasty: bool):
-    store.patience = 8.0
+    store.patience = 20.0  # pyarrow itself gives up after six
     asked = store.hasty() if hasty else store
     started = time.monotonic()
     with s3.failing("503"), pytest.raises(UnavailableError, match=r"^s3://bucket/\d+/runs/a/old: .*503[^\n]*$"):
         asked.read_bytes("a/old")
-    assert (time.monotonic() - started < 10) == hasty
+    assert (time.monotonic() - started < 20) == hasty
     assert store.read_bytes("a/old") == b"old"
+
+
+def test_who_cannot_wait_has_the_same_connections(store: Store):
+    hasty = store.hasty()
+    assert (hasty.file_system, hasty.patience, hasty.root) == (store.file_system, 0.0, store.root)
+    assert hasty.file_system[0] is store.file_system[0]
 
 
 def test_what_is_forbidden_is_asked_for_once(s3: S3, store: Store):
