@@ -92,7 +92,7 @@ def run(words: Sequence[str], nodes: int, every: float | None, seed: int, most: 
         nodes: of one core.
         every: seconds between kills; None kills nothing.
         seed: of what is killed.
-        most: kills in all.
+        most: so many kills in all.
     """
     job, rng = Run(load(words[0], words[1:])), random.Random(seed)
     with LocalCluster(nodes) as cluster:

@@ -199,5 +199,16 @@ def _kill(processes: list[psutil.Process]) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    _, left = psutil.wait_procs(processes, timeout=GRACE)
-    assert not left, f"not gone after a SIGKILL: {left}"
+    until = time.monotonic() + GRACE
+    while left := [process for process in processes if _runs(process)]:
+        if time.monotonic() > until:
+            raise RuntimeError(f"not gone after a SIGKILL: {left}")
+        time.sleep(0.05)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether a process has not ended; one that nobody has heard out yet has."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
