@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +89,9 @@ class Cloud:
         assert done.returncode == 0, done.stdout + done.stderr
         time.sleep(1)
         for process in psutil.process_iter(["name"]):
-            if process.info["name"] == "raylet" and process.environ().get("RAY_CLOUD_INSTANCE_ID") == node:
-                process.kill()
+            with suppress(psutil.Error):  # an idle one ends by itself
+                if process.info["name"] == "raylet" and process.environ().get("RAY_CLOUD_INSTANCE_ID") == node:
+                    process.kill()
 
     def wait(self, what: str, seconds: float, condition: Any) -> Any:
         """Wait until a condition gives something, which is returned."""
