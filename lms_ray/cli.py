@@ -19,6 +19,7 @@ CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lm
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -91,6 +92,9 @@ def main(stage: str | None = None) -> None:
         sys.exit(143 if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN else 130)
     except JobError as error:
         sys.exit(_failed(error, 1))
+    except BrokenPipeError:  # whoever reads has enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception:
         print(without_credentials(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(1)

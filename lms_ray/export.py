@@ -94,7 +94,11 @@ def _measured(store: Store, experiment: Experiment, candidate: str, target: str)
     """The candidate's score on each labelled set of source and pivots, and on the target's test set if it has one."""
     task = tasks.get(experiment.task)
     of_corpus = {roles.source(experiment): "of the source; no candidate was trained on them"}
-    of_corpus |= dict.fromkeys(roles.held_out(experiment), "of a pivot; rules have seen them")
+    for pivot, corpus in zip(experiment.pivots, roles.held_out(experiment), strict=True):
+        seen = pivot in experiment.pivots_for(target)
+        of_corpus[corpus] = (
+            "of a pivot; rules have seen them" if seen else "of the target; for it, no rule has seen them"
+        )
     if target in experiment.targets:
         of_corpus |= {f"{target}-test": "of the target; no rule has seen them"}
     sums_NS = encodings.sums(store, [candidate], list(of_corpus), task.statistics)[0]

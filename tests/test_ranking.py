@@ -72,6 +72,7 @@ def test_every_variant_is_ranked_from_what_is_stored(tmp_path: Path, features: s
     assert alike == (vector == "none" and "target" not in features), "nothing tells the languages apart"
 
 
+@pytest.mark.slow
 def test_without_vectors_none_is_asked_for(tmp_path: Path):
     job = encoded(tmp_path, "one", "targets=[gn, he]", "ranker.language_vector=none")  # which have none
     assert list(ranked(job)) == ["gn", "he"]
@@ -163,6 +164,7 @@ def test_rankers_of_another_width_or_of_nobody_are_refused(tmp_path: Path, caplo
     assert "its candidates are of the encoder x, this experiment's of toy" in caplog.text
 
 
+@pytest.mark.slow
 def test_another_task_teaches_also_by_its_labels_in_a_target_language(tmp_path: Path):
     ner = encoded(tmp_path, "ner", "task=ner", "targets=[nl, it]", seed=1)
     settings = (f"ranker.auxiliary=[{ner.store.root}]", "ranker.features=[source, pivot, target]")
@@ -200,6 +202,7 @@ def test_a_task_that_cannot_teach_is_refused(tmp_path: Path, there, here, messag
         ranking.run(job)
 
 
+@pytest.mark.slow
 def test_a_folder_without_an_experiment_teaches_nobody(tmp_path: Path):
     for key in ("ranker.auxiliary=[{}]", "ranker.transfer_from={}"):
         job = encoded(tmp_path, "job", key.format(tmp_path / "nobody"))

@@ -24,6 +24,8 @@ from lms_ray.store import soups as kept
 from lms_ray.store.files import Store
 from small import CANDIDATES, done_files, run, start
 
+pytestmark = pytest.mark.slow  # candidates are trained first
+
 SETTINGS = (
     *("finetune.shared_head=true", "sweep.epochs=[1]", "meta_split.draws=3"),
     *("ranker.fit=fast", "ranker.l2=[0.1]", "soups.top=[1,3]"),

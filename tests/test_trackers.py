@@ -74,7 +74,9 @@ def test_each_tracker_is_told_settings_losses_and_scores(
         assert int(setting["candidate/seed"]) == record["seed"]
         assert losses == pytest.approx(record["losses"])
         assert scores == pytest.approx([record["dev_score"]])
-    assert {path.parent.name for path in (tmp_path / "events").glob("*/events.out.*")} == of_mlflow.keys()
+    events = {path.parent.name: path.read_bytes() for path in (tmp_path / "events").glob("*/events.out.*")}
+    assert events.keys() == of_mlflow.keys()
+    assert all(b"learning_rate" in content and b"dev_score" in content for content in events.values())
     assert len(list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))) == small.CANDIDATES
 
 

@@ -108,3 +108,8 @@ class _EventFiles(TBXLoggerCallback):
         super().__init__()
         writer = self._summary_writer_cls
         self._summary_writer_cls = lambda of_trial, **options: writer(str(folder / Path(of_trial).name), **options)
+
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
+        """Write the setting beside the last result; Tune itself knows of none that it has varied."""
+        trial.evaluated_params = trial.config["candidate"]
+        super().log_trial_end(trial, failed)

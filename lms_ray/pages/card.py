@@ -121,7 +121,13 @@ def _text(experiment: Experiment, facts: Facts, metric: str) -> Iterator[str]:
     yield from ("", "## How it was chosen, and how sure that is", "", facts.use)
     if not facts.is_followed:
         yield f"This folder holds the pick of **{facts.rule}**, by which that advice does not go."
-    yield from ("", f"Pivots: {', '.join(experiment.pivots)}. Candidate: `{facts.candidate}`.", "", "## Scores", "")
+    yield from (
+        "",
+        f"Pivots: {', '.join(experiment.pivots_for(facts.target))}. Candidate: `{facts.candidate}`.",
+        "",
+        "## Scores",
+        "",
+    )
     header = ["Language", "Split", metric, "What its labels were"]
     rows = [[one.language, one.split, f"{100 * one.score:.1f}", one.what] for one in facts.measured]
     yield Table(header, [rows]).to_markdown()

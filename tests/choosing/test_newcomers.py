@@ -28,6 +28,8 @@ from lms_ray.store import encodings, pool
 from made_encodings import encoded
 from made_material import LANGUAGES, PIVOTS, TARGETS, TARGETS_OF, WANTED_H, C, planted
 
+pytestmark = pytest.mark.slow  # each finishes an experiment first
+
 FAST = Ranker(fit="fast", l2=(0.1,))
 PIVOTS_OF = dict.fromkeys(TARGETS, PIVOTS)
 WEIGHTS = {PIVOTS: {FOUNDATION: 0.4, LMS: 0.3, "Label shares": 0.1, "Ridge": 0.2}}
