@@ -12,10 +12,10 @@ import logging
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from ray import tune
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 Records = dict[Candidate, dict[str, Any]]
 """What is known of the candidates that are done."""
+Trackers = Callable[[], Sequence[tune.Callback]]
+"""Gives them when there is something to fine-tune, and the same ones each time: a finished sweep reaches for none."""
 
 
 def run(job: Job) -> None:
@@ -61,7 +63,7 @@ def run(job: Job) -> None:
         if experiment.sweep.objective == "recommended":
             recipe = replace(recipe, objective=judging.objective(recipe))
         tries = Tries(store, recipe.config_hash, experiment.sweep)
-        told = trackers.callbacks(experiment)
+        told = cache(partial(trackers.callbacks, experiment))
         if experiment.sweep.search == "optuna":
             wanted, done = _search(recipe, tries, told)
         else:
@@ -75,7 +77,7 @@ def run(job: Job) -> None:
 
 
 def fine_tune_all(
-    wanted: list[Candidate], recipe: Recipe, tries: Tries | None = None, told: Sequence[tune.Callback] = ()
+    wanted: list[Candidate], recipe: Recipe, tries: Tries | None = None, told: Trackers = tuple
 ) -> Records:
     """Fine-tune the candidates that are not done, as Tune trials; the records of all that are done then.
 
@@ -83,7 +85,7 @@ def fine_tune_all(
         wanted: the candidates.
         recipe: what they share.
         tries: says in the end which were given up; one that already is, is not tried.
-        told: the trackers.
+        told: gives the trackers.
     """
     tries = tries or Tries(recipe.store, recipe.config_hash, recipe.experiment.sweep)
     done = _finished(wanted, recipe)
@@ -97,7 +99,7 @@ def fine_tune_all(
     return done
 
 
-def _search(recipe: Recipe, tries: Tries, told: Sequence[tune.Callback]) -> tuple[list[Candidate], Records]:
+def _search(recipe: Recipe, tries: Tries, told: Trackers) -> tuple[list[Candidate], Records]:
     """Candidates proposed by Optuna's TPE; those of an earlier run are finished first, then taught to the sampler."""
     sweep, seed = recipe.experiment.sweep, recipe.experiment.seed
     assert sweep.candidates is not None
@@ -180,7 +182,7 @@ def _check_left(records: Sequence[dict[str, Any]], absent: int, meta_split: Meta
 def _tune(
     recipe: Recipe,
     tries: Tries,
-    told: Sequence[tune.Callback],
+    told: Trackers,
     progress: Progress,
     space: Any,
     algorithm: Any,
@@ -218,7 +220,7 @@ def _tune(
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=-1),  # without an end: `tries` knows when it is enough
-                callbacks=[report, JsonLoggerCallback(), *told],
+                callbacks=[report, JsonLoggerCallback(), *told()],
             ),
         )
         try:

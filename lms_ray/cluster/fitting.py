@@ -16,6 +16,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from lms_ray.choosing.grid import Fitted, Point, fit_point
 from lms_ray.choosing.material import Material
+from lms_ray.cluster.beside import beside
 from lms_ray.cluster.resources import is_local, making_room, set_up, workers_for
 from lms_ray.pages.progress import Progress
 from lms_ray.settings.errors import JobError, StorageError
@@ -132,22 +133,19 @@ def _keeping_interrupts() -> Iterator[None]:
 @contextmanager
 def _watching(store: Store, folder: str, progress: Progress) -> Iterator[None]:
     """Show progress from what is committed, while the Train job holds this thread."""
-    stop, done = threading.Event(), set[str]()
+    done = set[str]()
 
     def show() -> None:
         with suppress(StorageError):  # which may answer the next time
             done.update(name for name in store.names(folder) if name not in done and store.done(f"{folder}/{name}"))
         progress.show(len(done))
 
-    def watch() -> None:
+    def watch(stop: threading.Event) -> None:
         while not stop.wait(progress.every):
             show()
 
-    thread = threading.Thread(target=watch, daemon=True, name="ranking-progress")
-    thread.start()
     try:
-        yield
+        with beside(watch, "ranking-progress"):
+            yield
     finally:
-        stop.set()
-        thread.join()
         show()

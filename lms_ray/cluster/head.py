@@ -11,8 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import ray
+
+from lms_ray.cluster.beside import beside
 
 LOOK_EVERY = 2.0  # seconds
 ANSWER_WITHIN = 5.0  # seconds
@@ -28,14 +31,8 @@ def watched(address: str, give_up: Callable[[], None]) -> Iterator[None]:
         give_up: called before the end, so that another driver may begin; any error of it is left at that.
     """
     asked = address.removeprefix("ray://") if address.startswith("ray://") else ray.get_runtime_context().gcs_address
-    stop = threading.Event()
-    thread = threading.Thread(target=_watch, args=(asked, give_up, stop), daemon=True, name="head")
-    thread.start()
-    try:
+    with beside(partial(_watch, asked, give_up), "head"):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _watch(address: str, give_up: Callable[[], None], stop: threading.Event) -> None:
