@@ -6,6 +6,7 @@ A language has one code: ISO 639-1, or 639-3 where it has no two-letter code.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -13,6 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
+import iso639
 import numpy as np
 
 from lms_ray.settings.base import shown
@@ -35,6 +37,9 @@ lah/pnb luy/bxk lv/lvs man/emk mg/plt mn/khk ms/zsm mwr/dhd ne/npi no/nb oj/ojg 
 rom/rmy sc/src sh/bs sh/hr sh/sr sq/als syr/cld tmh/taq uz/uzn yi/ydd za/zyb zap/zai zh/cmn zza/diq
 """
 ONE_LANGUAGE = {frozenset(pair.split("/")) for pair in _PAIRS.split()}
+
+_REMARK = re.compile(r" \((?:[^)]*\d[^)]*|individual language|macrolanguage)\)$")
+"""What ISO 639 puts behind some names: `Modern Greek (1453-)`."""
 
 LEARNED_SHA256 = "c4291e75e50312e631cc97fe547e2622e010c45d69ae0dee44155ddd881ea23b"
 
@@ -101,6 +106,15 @@ def iso639_3(code: str) -> str:
     raise ValueError(
         f"{shown(code)} is not a language: accepted are ISO 639-1 codes ('de'), or 639-3 where there is none"
     )
+
+
+def name(code: str) -> str:
+    """What the language is called in English, by ISO 639; the code itself where that has no name for it."""
+    by = iso639.Language.from_part1 if len(code) == 2 else iso639.Language.from_part3
+    try:
+        return _REMARK.sub("", by(code).name)
+    except iso639.LanguageNotFoundError:
+        return code
 
 
 def require_distinct(codes: Iterable[str]) -> None:

@@ -107,6 +107,21 @@ def test_the_syntax_of_relatives_is_more_alike_than_of_strangers():
     assert cosine(german, dutch) > cosine(german, chinese)
 
 
+@pytest.mark.parametrize(
+    ("code", "called"),
+    [
+        ("de", "German"),
+        ("ar", "Arabic"),
+        ("el", "Modern Greek"),
+        ("npi", "Nepali"),
+        ("kam", "Kamba (Kenya)"),
+        ("xx", "xx"),
+    ],
+)
+def test_languages_have_names_without_remarks(code: str, called: str):
+    assert languages.name(code) == called
+
+
 def test_an_alias_gets_the_vector_of_its_member():
     assert np.array_equal(vector("fa", "learned"), languages._learned()["pes"])
     assert not np.array_equal(vector("fa", "learned"), vector("bg", "learned"))
