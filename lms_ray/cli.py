@@ -11,7 +11,9 @@
     lms-ray verify PATH --target LANG --labels FILE    how its picks for use did, by labels that came later
     lms-ray rank PATH [key=value ...] --checkpoint FOLDER ... [--target LANG ...]
                                                where checkpoints that were not in the pool stand beside it
-    lms-ray export PATH --target LANG --to FOLDER      the model to use for a target, with a model card
+    lms-ray export PATH --target LANG --to FOLDER [--selector RULE] [--onnx]
+                                               the model to use for a target, with a model card
+    lms-ray jobs [NAME ...] [--to FOLDER]      the job files that come with this: a list, or copies
     lms-ray tables FOLDER ... --to FOLDER      the paper's tables and Figure 2 from experiments' folders alone
 
 CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lms_ray.sweep` is `lms-ray sweep`.
@@ -120,7 +122,13 @@ def _do(verb: str, arguments: argparse.Namespace) -> None:
         import_module("lms_ray.verify").run(arguments.path, arguments.target, arguments.labels)
         return
     if verb == "export":
-        import_module("lms_ray.export").run(arguments.path, arguments.target, arguments.selector, arguments.to)
+        of_pick = (arguments.path, arguments.target, arguments.selector, arguments.to)
+        import_module("lms_ray.export").run(*of_pick, as_onnx=arguments.onnx)
+        return
+    if verb == "jobs":
+        from lms_ray.pages.jobs import copy_jobs, show_jobs
+
+        copy_jobs(arguments.names, arguments.to) if arguments.names else show_jobs()
         return
     if verb == "tables":
         from lms_ray.pages.paper.show import show_tables
@@ -261,6 +269,11 @@ def _parser(stage: str | None) -> argparse.ArgumentParser:
     export.add_argument("--target", required=True, metavar="LANG", help="a target of it, labelled or not")
     export.add_argument("--selector", metavar="RULE", help="its pick, not that of the rule that the report follows")
     export.add_argument("--to", required=True, metavar="FOLDER", help="a new folder, local path or URI")
+    export.add_argument("--onnx", action="store_true", help="write it as ONNX too; wants lms-ray[onnx]")
+    purpose = "list the job files that come with the package, or copy some and what they build on"
+    jobs = verbs.add_parser("jobs", help=purpose, description=f"{purpose}.")
+    jobs.add_argument("names", nargs="*", metavar="NAME", help="job to copy, such as pos-ud or 'ner-*'; none lists all")
+    jobs.add_argument("--to", default="jobs", metavar="FOLDER", help="folder to copy into; ./jobs if left out")
     purpose = "the paper's tables and Figure 2 from the folders of finished experiments"
     tables = verbs.add_parser("tables", help=purpose, description=f"{purpose}.")
     tables.add_argument("folders", nargs="+", metavar="FOLDER", help="folder of an experiment, local path or URI")

@@ -1,27 +1,31 @@
 """The model to use for a target, as a folder that other tools know: an extra that no other stage needs.
 
-    lms-ray export PATH --target LANG [--selector RULE] --to FOLDER
+    lms-ray export PATH --target LANG [--selector RULE] --to FOLDER [--onnx]
 
 Copies the pick for use with its tokenizer, and writes a model card: what it is, how it was chosen and among how many,
 how sure that is, and every score that was measured. What it copies is what was scored, byte by byte.
 """
 
 import logging
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 
 from lms_ray import tasks
 from lms_ray.data import roles
-from lms_ray.models import brought, folders
+from lms_ray.models import brought, folders, onnx, pipelines
 from lms_ray.pages import certainty
-from lms_ray.pages.card import Facts, Measured, model_card
+from lms_ray.pages.card import Exported, Facts, Measured, model_card
 from lms_ray.pages.progress import ShownNotes, noting, say
 from lms_ray.settings.base import shown
 from lms_ray.settings.candidates import AXES
 from lms_ray.settings.errors import AbsentError, ConfigError, MissingError
 from lms_ray.settings.experiment import Experiment
-from lms_ray.store import deployment, encodings, identity, pool, redrawn
+from lms_ray.store import deployment, encodings, identity, picks, pool, redrawn
 from lms_ray.store.files import Store
 from lms_ray.store.folder import Folder
 
@@ -31,7 +35,7 @@ NAME = "export"
 CARD = "README.md"
 
 
-def run(path: str, target: str, selector: str | None, to: str) -> None:
+def run(path: str, target: str, selector: str | None, to: str, as_onnx: bool = False) -> None:
     """Write the folder of a pick.
 
     Args:
@@ -39,11 +43,15 @@ def run(path: str, target: str, selector: str | None, to: str) -> None:
         target: one of its targets, whether it has labels or not.
         selector: a rule; None is the one that the report says to use.
         to: an empty folder or a new one, local path or URI.
+        as_onnx: write the model as ONNX too.
 
     Raises:
-        ConfigError: the language is no target, the rule picks nothing, or the folder holds something.
+        ConfigError: the language is no target, the rule picks nothing, the folder holds something, or a package that
+            ONNX needs is missing.
         MissingError: nothing was picked for use yet, or the weights of the pick were not kept.
     """
+    if as_onnx:
+        onnx.require()
     store, sink = Store(path, "PATH"), Folder(to, "--to")
     if found := sorted(sink.sizes("", recursive=True)):
         raise ConfigError(f"--to: found {sink.where(found[0])}; accepted is a new folder or an empty one")
@@ -53,13 +61,35 @@ def run(path: str, target: str, selector: str | None, to: str) -> None:
     with noting(ShownNotes()):
         facts = _facts(store, experiment, target, selector)
         pool.require_weights(store, [facts.candidate], f"{facts.candidate} was picked for {target}", instead="")
-        with brought.folder_of(facts.candidate, store, experiment) as folder:
-            for name in folders.of_model(folder):
-                sink.write_file(name, folder / name)
-        sink.write_bytes(CARD, model_card(experiment, facts).encode())
+        with brought.folder_of(facts.candidate, store, experiment) as folder, tempfile.TemporaryDirectory() as made:
+            files = {name: folder / name for name in folders.of_model(folder)}
+            labels = () if experiment.task == "qa" else folders.labels(files["config.json"].read_bytes())
+            exported = Exported(Path(sink.root).name, labels, as_onnx)
+            if as_onnx:
+                say(NAME, "writing the model as ONNX, and comparing the two")
+                onnx.write(tasks.get(experiment.task).model_class, folder, Path(made, onnx.FILE))
+                files |= {str(path.relative_to(made)): path for path in Path(made).rglob("*") if path.is_file()}
+            for name, file in files.items():
+                sink.write_file(name, file)
+        sink.write_json(pipelines.ABOUT, _about(experiment, facts))
+        sink.write_bytes(CARD, model_card(experiment, facts, exported).encode())
         if not facts.is_told:
             log.warning("%s", facts.use)
     say(NAME, f"{facts.candidate}, the pick of {facts.rule} for {target}, is in {sink.where()}")
+
+
+def _about(experiment: Experiment, facts: Facts) -> dict[str, Any]:
+    """What `models.pipelines` wants to know, and where the model comes from."""
+    windows = {name: getattr(experiment.finetune, name) for name in ("max_length", "stride")}
+    return {
+        "task": experiment.task,
+        **windows,
+        "source": experiment.source,
+        "target": facts.target,
+        "experiment": experiment.name,
+        "candidate": facts.candidate,
+        "rule": facts.rule,
+    }
 
 
 def _facts(store: Store, experiment: Experiment, target: str, selector: str | None) -> Facts:
@@ -69,8 +99,12 @@ def _facts(store: Store, experiment: Experiment, target: str, selector: str | No
     if picked.empty:
         raise MissingError(f"nothing is picked for {target} yet; run `python -m lms_ray.ranking` first")
     of_rule = {row["rule"]: row for row in picked.to_dict("records")}
+    if selector in picks.ORACLES:
+        raise ConfigError(
+            f"--selector: found {selector}, an oracle, which sees labels of the target; {_accepted(of_rule)}"
+        )
     if selector is not None and selector not in of_rule:
-        raise ConfigError(f"--selector: found {shown(selector)}; accepted are {', '.join(sorted(of_rule))}")
+        raise ConfigError(f"--selector: found {shown(selector)}; {_accepted(of_rule)}")
     rule = selector or next(rule for rule, row in of_rule.items() if row["followed"])
     candidates = redrawn.candidates(store, origin)
     candidate = of_rule[rule]["candidate"]
@@ -88,6 +122,10 @@ def _facts(store: Store, experiment: Experiment, target: str, selector: str | No
         provenance=_provenance(store),
         digests={name: written.sha256 for name, written in store.files_of(pool.unit(candidate)).items()},
     )
+
+
+def _accepted(rules: Iterable[str]) -> str:
+    return "accepted are " + fill(", ".join(sorted(rules)), 110, break_on_hyphens=False)
 
 
 def _measured(store: Store, experiment: Experiment, candidate: str, target: str) -> list[Measured]:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import ModelCard
+from onnxruntime import InferenceSession
 from transformers import pipeline
 
 from lms_ray import export, ranking
@@ -16,7 +18,7 @@ from lms_ray.store import deployment, encodings, identity, pool
 from lms_ray.store.encodings import Encoding
 from made_encodings import H, encoded
 
-FILES = ("config.json", "model.safetensors")
+FILES = {"config.json": b'{"model_type": "bert", "id2label": {"0": "NOUN", "1": "VERB"}}', "model.safetensors": b"12"}
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def made(tmp_path: Path) -> Job:
         known = made.store.done(encodings.unit(candidate))["corpora"]
         encodings.write(made.store, candidate, tested, ("correct", "total"), known | dict.fromkeys(tested, ""), [])
         unit, setting = pool.unit(candidate), {"learning_rate": 3e-5, "epochs": 3, "batch_size": 32, "seed": 1}
-        files = {name: made.store.write_bytes(f"{unit}/{name}", b"12") for name in FILES}
+        files = {name: made.store.write_bytes(f"{unit}/{name}", content) for name, content in FILES.items()}
         records.append({"id": candidate, **setting})
         made.store.commit(unit, records[-1], files)
     pool.write(made.store, records, made.store.read_origin(pool.PATH))
@@ -47,7 +49,13 @@ def followed(made: Job, target: str) -> tuple[str, str]:
 def test_the_card_says_how_it_was_chosen_how_sure_and_what_was_measured(made: Job, tmp_path: Path):
     rule, candidate = followed(made, "nl")
     export.run(made.store.root, "nl", None, str(tmp_path / "out"))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", *FILES]
+    names = [path.name for path in (tmp_path / "out").iterdir()]
+    assert sorted(names) == [
+        "README.md",
+        "config.json",
+        "lms_ray.json",
+        "model.safetensors",
+    ]
     card = ModelCard.load(tmp_path / "out" / "README.md")
     assert card.data.language == ["en", "nl"] and card.data.pipeline_tag == "token-classification"
     assert {f"{result.dataset_config}-{result.dataset_split}" for result in card.data.eval_results} == {
@@ -62,6 +70,9 @@ def test_the_card_says_how_it_was_chosen_how_sure_and_what_was_measured(made: Jo
         f"{candidate} ({rule})",
         "1.2.3",
         "3e-05",
+        "# Part-of-speech tags in Dutch, fine-tuned in English",
+        "`NOUN`, `VERB`",
+        "windows of at most 64 sub-words",
         "sha256",
     ):
         assert part in text, part
@@ -79,7 +90,8 @@ def test_another_rules_pick_is_named_as_such_and_a_target_needs_no_labels(made: 
     ("target", "selector", "message"),
     [
         ("fr", None, r"--target: found fr; accepted are nl, pt, de"),
-        ("nl", "Best", r"--selector: found 'Best'; accepted are .*En-Dev"),
+        ("nl", "Worst", r"--selector: found 'Worst'; accepted are .*En-Dev"),
+        ("nl", "Best", r"--selector: found Best, an oracle, which sees labels of the target; accepted are .*En-Dev"),
     ],
 )
 def test_what_cannot_be_is_refused(made: Job, tmp_path: Path, target: str, selector: str | None, message: str):
@@ -119,7 +131,7 @@ def test_files_of_the_training_are_none_of_the_models(tmp_path: Path):
 @pytest.mark.ray
 def test_the_pipeline_tags_as_the_candidate_was_scored(finished: Path, languages: tuple[Path, Path], tmp_path: Path):
     """Of every test sentence of a target, tagged by `transformers.pipeline` from nothing but the exported folder."""
-    export.run(str(finished / "small"), "tr", None, str(tmp_path))
+    export.run(str(finished / "small"), "tr", None, str(tmp_path), as_onnx=True)
     tag = pipeline("token-classification", str(tmp_path))
     right = total = 0
     (path,) = (languages[0] / "UD_Toy-tr").glob("*test.conllu")
@@ -131,3 +143,9 @@ def test_the_pipeline_tags_as_the_candidate_was_scored(finished: Path, languages
     card = ModelCard.load(tmp_path / "README.md")
     (measured,) = [result.metric_value for result in card.data.eval_results if result.dataset_split == "test"]
     assert right / total == pytest.approx(measured, abs=1e-3)
+    given = tag.tokenizer(" ".join(sentence.words), return_tensors="np")
+    session = InferenceSession(tmp_path / "onnx" / "model.onnx")
+    (logits_1LK,) = session.run(None, {name: given[name] for name in ("input_ids", "attention_mask", "token_type_ids")})
+    with torch.inference_mode():
+        wanted = tag.model(**{name: torch.from_numpy(array) for name, array in given.items()}).logits
+    np.testing.assert_allclose(logits_1LK, wanted.numpy(), atol=1e-3)

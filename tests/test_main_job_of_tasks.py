@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from huggingface_hub import ModelCard
 
 import tiny
-from lms_ray import tasks
+from lms_ray import export, tasks
+from lms_ray.models.pipelines import pipeline
 from lms_ray.settings.loading import load
 from lms_ray.store import encodings, pool
 from lms_ray.store.files import Store
@@ -92,6 +94,25 @@ def check(task: str, folder: Path) -> None:
         assert all(len(set(groups[f"{target}-test"])) < len(groups[f"{target}-test"]) for target in scores)
     check_signals(task, folder, corpora, list(scores))
     assert (folder / "report" / "report.html").stat().st_size > 0
+    check_export(task, folder, next(iter(scores)))
+
+
+ASKED = {
+    "ner": "Ada lives in Oslo now .",
+    "qa": {"question": "Where is it?", "context": "Ada lives in Oslo now ."},
+    "re": {"words": ["Ada", "lives", "in", "Oslo", "now", "."], "first": (0, 1), "second": (3, 4)},
+}
+
+
+def check_export(task: str, folder: Path, target: str) -> None:
+    """What is exported answers by itself, and says what it scored."""
+    export.run(str(folder), target, None, str(folder / "exported"))
+    answer = pipeline(folder / "exported")(ASKED[task])
+    assert [one["score"] > 0 for one in (answer if isinstance(answer, list) else [answer])]
+    card = ModelCard.load(folder / "exported" / "README.md")
+    (measured,) = [result.metric_value for result in card.data.eval_results if result.dataset_split == "test"]
+    scores = pd.read_parquet(folder / "report" / "pool.parquet").set_index("candidate")[target]
+    assert scores.get(card.data.model_name, measured) == pytest.approx(measured, abs=1e-4)
 
 
 def check_signals(task: str, folder: Path, corpora: pd.DataFrame, targets: list[str]) -> None:

@@ -129,7 +129,7 @@ class QuestionAnswering(Task):
         """The characters of the context at which each answer begins and ends: two units to a question."""
         if windows.offsets_T2 is None:
             return np.empty(0, np.int32), np.empty(0, np.int32)
-        best_E = _best_windows(windows, predicted_W)
+        best_E = best_windows(windows, predicted_W)
         place_E2 = windows.starts_W[best_E, None] + np.stack([predicted_W[window][:2] for window in best_E]).astype(int)
         place_U = windows.offsets_T2[place_E2, [0, 1]].ravel()
         return place_U, np.repeat(np.arange(windows.examples, dtype=np.int32), 2)
@@ -140,7 +140,7 @@ class QuestionAnswering(Task):
         if windows.offsets_T2 is None:
             return counts
         counts[:, 1] = 1
-        for example, window in enumerate(_best_windows(windows, predicted_W)):
+        for example, window in enumerate(best_windows(windows, predicted_W)):
             first, last, score = predicted_W[window]
             if not np.isfinite(score):  # fine-tuning diverged: nothing is answered
                 continue
@@ -165,7 +165,7 @@ def _in_context(batch: Batch, device: torch.device) -> torch.Tensor:
     return on_device(batch.offsets_BL2[..., 0] >= 0, device)
 
 
-def _best_windows(windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
+def best_windows(windows: Windows, predicted_W: list[np.ndarray]) -> np.ndarray:
     """For each question the window with the best span, shape (E,)."""
     score_W = np.asarray([score for _, _, score in predicted_W])
     order_W = np.lexsort((-score_W, windows.example_W))  # the first window wins a tie
