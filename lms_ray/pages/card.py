@@ -132,6 +132,9 @@ def _text(experiment: Experiment, facts: Facts, exported: Exported, metric: str)
         f"{facts.candidates} models that were fine-tuned alike, without labels in {target} (after {METHOD}), by "
         f"`lms_ray` {facts.provenance.get('lms_ray', '')}."
     )
+    if experiment.data.format == "toy":
+        yield ""
+        yield "The languages are artificial; no more than their names are those of real ones."
     yield from ("", "## Use", "", *_use(experiment.task, exported.name))
     if exported.has_onnx:
         yield ""
