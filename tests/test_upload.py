@@ -20,7 +20,7 @@ from lms_ray import packages
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-UNLIKE = {"pyyaml": "yaml"}  # packages whose module has another name
+UNLIKE = {"python-iso639": "iso639", "pyyaml": "yaml"}  # packages whose module has another name
 
 
 @pytest.fixture

@@ -207,7 +207,7 @@ def test_every_architecture_is_trained_with_its_own_head(architecture: str, tmp_
     for examples in (singles, [LabelledText(one.text, "So here", one.label) for one in singles]):
         windows = task.windows(examples, encoder.tokenizer, 24)
         assert (windows.input_ids_T[windows.starts_W + windows.cls_W] == encoder.tokenizer.cls_token_id).all()
-        tuner = FineTuner(task, encoder, Candidate(5e-3, 8, 8, 0), FineTune(max_length=24), windows, 0, "cpu")
+        tuner = FineTuner(task, encoder, Candidate(5e-3, 24, 8, 0), FineTune(max_length=24), windows, 0, "cpu")
         losses = []
         while not tuner.is_finished:
             losses.append(tuner.train_epoch())
