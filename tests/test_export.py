@@ -15,26 +15,15 @@ from lms_ray.models import folders
 from lms_ray.models.job import Job
 from lms_ray.settings.errors import ConfigError, MissingError
 from lms_ray.store import deployment, encodings, identity, pool
-from lms_ray.store.encodings import Encoding
-from made_encodings import H, encoded
-
-FILES = {"config.json": b'{"model_type": "bert", "id2label": {"0": "NOUN", "1": "VERB"}}', "model.safetensors": b"12"}
+from made_encodings import MODEL_FILES, encoded, with_models
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Job:
     """An experiment of 24 candidates with picks, whose weights are a few bytes."""
-    made = encoded(tmp_path, "job", "unlabelled_targets=[da]", "selection.bootstrap=200", "meta_split.draws=4")
-    records = []
-    for candidate in pool.candidates(made.store):
-        tested = {f"{target}-test": Encoding(np.zeros(H), np.full((2, 2), 100.0)) for target in made.experiment.targets}
-        known = made.store.done(encodings.unit(candidate))["corpora"]
-        encodings.write(made.store, candidate, tested, ("correct", "total"), known | dict.fromkeys(tested, ""), [])
-        unit, setting = pool.unit(candidate), {"learning_rate": 3e-5, "epochs": 3, "batch_size": 32, "seed": 1}
-        files = {name: made.store.write_bytes(f"{unit}/{name}", content) for name, content in FILES.items()}
-        records.append({"id": candidate, **setting})
-        made.store.commit(unit, records[-1], files)
-    pool.write(made.store, records, made.store.read_origin(pool.PATH))
+    overrides = ("unlabelled_targets=[da]", "selection.bootstrap=200", "meta_split.draws=4")
+    made = encoded(tmp_path, "job", *overrides, splits=("dev", "test"))
+    with_models(made)
     ranking.run(made)
     made.store.write_json(identity.PROVENANCE, {"lms_ray": "1.2.3", "packages": {"torch": "2", "transformers": "5"}})
     return made
@@ -49,13 +38,8 @@ def followed(made: Job, target: str) -> tuple[str, str]:
 def test_the_card_says_how_it_was_chosen_how_sure_and_what_was_measured(made: Job, tmp_path: Path):
     rule, candidate = followed(made, "nl")
     export.run(made.store.root, "nl", None, str(tmp_path / "out"))
-    names = [path.name for path in (tmp_path / "out").iterdir()]
-    assert sorted(names) == [
-        "README.md",
-        "config.json",
-        "lms_ray.json",
-        "model.safetensors",
-    ]
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == sorted(["README.md", "lms_ray.json", *MODEL_FILES])
     card = ModelCard.load(tmp_path / "out" / "README.md")
     assert card.data.language == ["en", "nl"] and card.data.pipeline_tag == "token-classification"
     assert {f"{result.dataset_config}-{result.dataset_split}" for result in card.data.eval_results} == {

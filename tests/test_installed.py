@@ -59,6 +59,11 @@ def test_the_version(installed: Path, tmp_path: Path, command: list[str]):
     assert lms_ray.__version__ == metadata.version("lms-ray")
 
 
+def test_a_notebook_has_the_api_and_its_types(installed: Path, tmp_path: Path):
+    code = "import lms_ray, os; print(lms_ray.PairwiseRanker(), os.path.exists(lms_ray.__path__[0] + '/py.typed'))"
+    assert run([str(installed / "python"), "-c", code], tmp_path).strip() == "PairwiseRanker() True"
+
+
 def test_the_quickstart_is_planned_and_nothing_is_written(installed: Path, tmp_path: Path):
     said = run([str(installed / "lms-ray"), "plan"], tmp_path)
     assert "candidates             24" in said

@@ -20,7 +20,11 @@ from lms_ray import packages
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-UNLIKE = {"python-iso639": "iso639", "pyyaml": "yaml"}  # packages whose module has another name
+UNLIKE = {
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+    "python-iso639": "iso639",
+}  # packages whose module has another name
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
+import torch
 
 from lms_ray.choosing import convex
 from lms_ray.choosing.convex import Bilinear
@@ -116,9 +117,18 @@ def fit_fast(
 
 def load(fit: Fit, weights: bytes) -> Ranking:
     """A ranker from the weights that were kept of it."""
+    return of_tensors(fit, safetensors.numpy.load(weights))
+
+
+def of_tensors(fit: Fit, tensors: Mapping[str, np.ndarray]) -> Ranking:
+    """A ranker of these weights.
+
+    Raises:
+        KeyError, RuntimeError: they are not those of such a ranker.
+    """
     if fit == "fast":
-        return Bilinear(safetensors.numpy.load(weights)["weight"])
-    return ScoringNet.of(safetensors.torch.load(weights))
+        return Bilinear(np.array(tensors["weight"]))
+    return ScoringNet.of({name: torch.tensor(tensor) for name, tensor in tensors.items()})
 
 
 def scores(ranker: Ranking, pivots: Sequence[str], targets: Sequence[str], material: Material) -> dict[str, np.ndarray]:

@@ -196,8 +196,10 @@ def epochs(
 def validate(ranker: Ranking, dev: Lesson) -> float:
     """Mean over pivots of Kendall's tau-b between ranker and dev scores on held-out candidates.
 
-    A pivot on which either side has only ties says nothing and counts as 0.
+    A pivot on which either side has only ties says nothing and counts as 0; without candidates to tell, it is NaN.
     """
+    if len(dev.score_CP) < 2:
+        return math.nan
     taus = []
     for pivot in range(dev.score_CP.shape[1]):
         language_V = None if dev.language_PV is None else dev.language_PV[pivot]

@@ -60,7 +60,7 @@ def _checked(values: dict[str, Any]) -> Experiment:
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from None
+        raise ConfigError(explain(error)) from None
 
 
 def to_yaml(experiment: Experiment) -> str:
@@ -137,7 +137,7 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
     """One line for each key that is wrong."""
     lines: dict[str, str] = {}
     for problem in error.errors(include_url=False)[:MOST_MISTAKES]:

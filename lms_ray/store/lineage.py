@@ -71,6 +71,43 @@ def require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any],
         raise MissingError(f"the {what} were made otherwise: {difference}; run `python -m lms_ray.{stage}` first")
 
 
+def changed(experiment: Experiment, keys: Iterable[str], found: Mapping[str, Any]) -> str:
+    """The first setting by which a result was made otherwise than an experiment says now; empty where there is none.
+
+    Toy languages become files when a job runs, and are recorded as these: where they lie is not compared.
+
+    Args:
+        experiment: as its folder holds it.
+        keys: settings that decide the result.
+        found: the settings by which it was made.
+    """
+    wanted = settings(experiment, keys)
+    if experiment.data.format == "toy":
+        found, wanted = (
+            {key: value for key, value in of_one.items() if not key.startswith("data.")} for of_one in (found, wanted)
+        )
+    return differing(found, wanted)
+
+
+def require_settings(
+    what: str, origin: Mapping[str, Any], experiment: Experiment, keys: Iterable[str], stage: str
+) -> None:
+    """Refuse a result of other settings than an experiment has now, whatever its input was.
+
+    Args:
+        what: it is, for the message.
+        origin: what it was made from.
+        experiment: as its folder holds it.
+        keys: settings that decide the result.
+        stage: that makes it.
+
+    Raises:
+        MissingError: names the difference, and the stage to run.
+    """
+    if difference := changed(experiment, keys, origin.get("settings", {})):
+        raise MissingError(f"the {what} were made otherwise: {difference}; run `python -m lms_ray.{stage}` first")
+
+
 def read_table(store: Store, path: str, what: str, origin: Mapping[str, Any] | None, stage: str) -> pd.DataFrame:
     """A table that a stage has written with its origin.
 

@@ -347,12 +347,7 @@ def _is_of(experiment: Experiment | None, origin: Mapping[str, Any], keys: Seque
     found = origin.get("settings")
     if experiment is None or found is None:
         return True
-    wanted = lineage.settings(experiment, keys)
-    if experiment.data.format == "toy":  # becomes files when a job runs, and is recorded as these
-        found, wanted = (
-            {key: value for key, value in of_one.items() if not key.startswith("data.")} for of_one in (found, wanted)
-        )
-    return not lineage.differing(found, wanted)
+    return not lineage.changed(experiment, keys, found)
 
 
 def _uses(store: Store, records: Mapping[str, dict[str, Any] | None]) -> Iterator[Use]:

@@ -10,7 +10,6 @@ from typing import Literal
 import pandas as pd
 
 from lms_ray import tasks
-from lms_ray.models.pretrain import materialise
 from lms_ray.settings.choosing import Ranker
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
@@ -174,7 +173,6 @@ def _read(store: Store, experiment: Experiment, label: str) -> Study:
 
 def _require_same(what: str, store: Store, table: str, experiment: Experiment, stage: str) -> None:
     """Refuse a table of other settings than those that the folder holds."""
-    as_run = materialise(experiment, make=False)  # toy languages are files to the stages
-    found = store.read_origin(table)
-    wanted = found | {"settings": lineage.settings(as_run, lineage.SELECTION)}
-    lineage.require_same(f"{what} of {store.where()}", found, wanted, stage)
+    lineage.require_settings(
+        f"{what} of {store.where()}", store.read_origin(table), experiment, lineage.SELECTION, stage
+    )
