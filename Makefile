@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: setup quickstart test fast chaos lint format clean
+.PHONY: setup quickstart test fast chaos lint format docs clean
 
 setup: $(VENV)/.installed
 
@@ -42,5 +42,8 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: setup
+	$(BIN)/mkdocs build
+
 clean:
-	rm -rf $(VENV) runs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf $(VENV) runs site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

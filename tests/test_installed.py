@@ -1,10 +1,6 @@
 """The wheel, installed beside its dependencies in a fresh environment, starts from any folder."""
 
-import os
-import shutil
 import subprocess
-import sys
-import sysconfig
 from importlib import metadata
 from pathlib import Path
 
@@ -12,38 +8,16 @@ import pytest
 import yaml
 
 import lms_ray
+from installing import build, environment, run
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of a fresh environment: this project from its wheel, the dependencies from where they are."""
     folder = tmp_path_factory.mktemp("installed")
-    source = folder / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "runs", "build", "*.egg-info"))
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    run([*pip, "wheel", str(source), "--no-deps", "--no-build-isolation", "-w", str(folder)], folder)
-    run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], folder)
-    python = folder / "venv" / "bin" / "python"
-    (wheel,) = folder.glob("lms_ray-*.whl")
-    run([*pip, "--python", str(python), "install", "--no-deps", str(wheel)], folder)
-    packages = run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip()
-    (Path(packages) / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    # The wheel of lang2vec puts this beside every script of an environment, where Python finds it before the package.
-    for file in metadata.files("lang2vec") or []:
-        if file.name == "lang2vec.py" and "bin" in file.parts:
-            shutil.copy(file.locate(), python.parent)
-    return python.parent
-
-
-def run(command: list[str], folder: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return environment(folder / "venv", build(folder))
 
 
 def test_the_environment_is_fresh_and_has_the_trap(installed: Path, tmp_path: Path):
