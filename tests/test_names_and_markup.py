@@ -9,14 +9,17 @@ import pandas as pd
 import pytest
 
 from html_tags import Tags
+from lms_ray.pages.answer import answers
+from lms_ray.pages.candidates import candidate_table, facts
 from lms_ray.pages.draws import deployment_table
 from lms_ray.pages.figures import draws_figure, pool_figure
 from lms_ray.pages.page import Findings, Judged, to_html, to_markdown
+from lms_ray.pages.rivals import Pivots, rivals
 from lms_ray.pages.tables import Table, captions, detail_table, ranker_table, score_table
 from lms_ray.settings.errors import BrokenError, ConfigError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
-from lms_ray.store import pool
+from lms_ray.store import deployment, pool
 from lms_ray.store.files import Store
 from made_picks import HAND_MADE, experiment
 from object_storage import Roots
@@ -85,7 +88,9 @@ def test_no_name_is_markup_in_the_report():
         )
     )
     assert Tags(planted[0]).found == Tags(trusted[0]).found
-    assert not re.search(r"(?<!\\)<(script|img|!--)", planted[1]), "GitHub shows it as text"
+    fence = re.compile(r"^(```+)\n.*?^\1$", re.MULTILINE | re.DOTALL)
+    assert len(fence.findall(planted[1])) == 1, "of the commands, which are shown as they are"
+    assert not re.search(r"(?<!\\)<(script|img|!--)", fence.sub("", planted[1])), "GitHub shows it as text"
 
 
 def report_of(shown: Experiment, change: Callable[[str], str]) -> tuple[str, str]:
@@ -101,13 +106,23 @@ def report_of(shown: Experiment, change: Callable[[str], str]) -> tuple[str, str
     validation = pd.DataFrame(
         [{"pivots": "de,zh", "batch_size": 16, "learning_rate": 1e-4, "kendall_tau": 0.1, "seed": 0, "chosen": True}]
     )
-    deployment = pd.DataFrame([{"target": change("sv"), "rule": "LMS", "candidate": change("c")}])
+    picked = {"target": change("sv"), "rule": change("LMS"), "candidate": change("c"), "followed": True}
+    for_use = pd.DataFrame([picked], columns=deployment.SCHEMA.names)
+    use = answers(for_use, {change("c"): f"runs/{change('c')}"}, f"runs/{change('c')}")
+    scores = pd.DataFrame([{**picked, "score": 0.1}, {**picked, "candidate": "d", "score": 0.0}])
+    rows = [{"id": change("c"), "dev_score": 0.5, "diverged": False}, {"id": "d", "dev_score": None, "diverged": True}]
+    candidates = pd.DataFrame(rows)
     found = Findings(
+        answers=use,
         advice=change("c"),
         use={change("sv"): change("c")},
         followed=change("c"),
+        why=rivals(for_use, scores),
+        pivots=[Pivots([change("de")], [change("sv")], Table(["Rule", change("de")], [[[change("c")]]]), change("c"))],
         next_labels=change("c"),
-        deployment=deployment_table(deployment, ["LMS"]),
+        deployment=deployment_table(for_use, [change("LMS")]),
+        candidates=candidate_table(candidates, use, pool_scores, "en"),
+        facts=facts(candidates, use, pool_scores, "en"),
         judged=Judged(
             worth=Table(["Selector"], [[[change("c")]]]),
             draws=draws_figure(pd.DataFrame({change("c"): [0.1, 0.2]}), change("c")),
@@ -116,7 +131,8 @@ def report_of(shown: Experiment, change: Callable[[str], str]) -> tuple[str, str
             caption=caption,
             scores=score_table(renamed, {change("c"): baseline}),
             details=detail_table(renamed),
-            figure=pool_figure(pool_scores, renamed, change("c")),
+            figure=pool_figure(pool_scores, renamed, change("c"), {change("c"): 0, "d": 1}),
+            pool=list(pool_scores.index),
         ),
     )
     split_sizes = {"train": 4, "dev": 2, "test": 2}

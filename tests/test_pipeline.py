@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,20 @@ def test_main_job_leaves_a_complete_experiment(finished: Path) -> None:
     output = (finished / "output.txt").read_text()
     assert "8/8 done, 0 running, 0 failed" in output
     assert "LMS" in output, "the table is printed"
-    assert (folder / "report" / "report.html").read_text().count("<svg") == 2
+    page = (folder / "report" / "report.html").read_text()
+    assert page.count('class="dots" data-scores=') == 2 and page.count("<svg xmlns") == 1, "the pools, and the draws"
+
+
+def test_the_command_in_the_report_gives_the_model_to_use(finished: Path, tmp_path: Path) -> None:
+    for_use = pd.read_parquet(finished / "small" / "deployment.parquet").query("target == 'nl' and followed")
+    markdown = (finished / "small" / "report" / "report.md").read_text()
+    (command,) = (line for line in markdown.splitlines() if line.startswith("lms-ray export ") and " nl " in line)
+    folder = finished / "small" / "candidates" / for_use["candidate"].item()
+    assert f"lms-ray export {finished / 'small'} --target nl" in command
+    assert str(folder) in (finished / "small" / "report" / "report.html").read_text(), "where its weights are"
+    subprocess.run([sys.executable, "-m", "lms_ray", *shlex.split(command)[1:]], check=True, cwd=tmp_path)
+    weights = "model.safetensors"
+    assert (tmp_path / "small-nl" / weights).read_bytes() == (folder / weights).read_bytes()
 
 
 def test_every_candidate_is_a_model_that_transformers_loads_with_the_recorded_score(finished: Path) -> None:

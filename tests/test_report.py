@@ -1,116 +1,32 @@
 """The stage writes one self-contained page, a Markdown table and a figure, the same bytes for the same picks."""
 
-import html
+import base64
+import hashlib
 import io
 import re
 import sys
-from pathlib import Path
-from typing import Any
+from xml.etree import ElementTree
 
-import numpy as np
-import pandas as pd
 import pytest
 
+from html_tags import Rows
 from lms_ray import report
 from lms_ray.data import roles
 from lms_ray.data.examples import TaggedSentence
 from lms_ray.models.job import Job
 from lms_ray.pages.tables import score_table
 from lms_ray.settings.errors import MissingError
-from lms_ray.store import deployment, encodings, lineage, missing, rankings, redrawn
-from lms_ray.store import picks as pick_tables
+from lms_ray.store import lineage, missing, rankings
 from lms_ray.store import pool as tables
 from lms_ray.store import soups as soup_tables
-from lms_ray.store.encodings import CorpusRow
 from lms_ray.store.files import Store
 from lms_ray.store.missing import Missing
-from lms_ray.store.picks import SELECTORS, Pick
-from made_picks import experiment, splits_of, with_means
+from lms_ray.store.picks import SELECTORS
+from made_picks import experiment
+from made_reports import ALL, job_of, picks_of, pool_of
 from made_soups import ROWS, SETTINGS
 
 NAMES = ("report.md", "report.html", "pool.svg", "draws.svg")
-
-
-def pool_of(targets: tuple[str, ...], candidates: int) -> pd.DataFrame:
-    """Scores that differ more between targets than between candidates."""
-    rng = np.random.default_rng(0)
-    names = [f"lr5e-05-ep3-bs32-seed{seed:03d}-{seed:08x}" for seed in range(candidates)]
-    scores = {t: 0.55 + 0.02 * i + rng.normal(0, 0.012, candidates) for i, t in enumerate(targets)}
-    return pd.DataFrame({"candidate": names, **scores}).set_index("candidate")
-
-
-def picks_of(pool: pd.DataFrame, chosen: dict[str, int]) -> list[Pick]:
-    """The candidates of those numbers, for every target; Best is found, Random is the mean."""
-    picks = []
-    for target in pool.columns:
-        score_C = pool[target].to_numpy()
-        reference, best = score_C[chosen["En-Dev"]], score_C.max()
-        for selector in [name for name in SELECTORS if name in {*chosen, "Best", "Random"}]:
-            index = chosen.get(selector, int(score_C.argmax()))
-            is_random = selector == "Random"
-            score = float(score_C.mean() if is_random else score_C[index])
-            delta = float(score - reference)
-            picks.append(
-                Pick(
-                    selector=selector,
-                    target=target,
-                    candidate=None if is_random else pool.index[index],
-                    pivot="zh" if selector == "Pivot-Dev" else None,
-                    examples={"100-Target": 100, "All-Target": 437}.get(selector),
-                    score=score,
-                    delta=delta,
-                    regret=float(best - score),
-                    rank=float((score_C > score).sum() + 1),
-                    low=None if is_random else delta - 0.01,
-                    high=None if is_random else delta + 0.01,
-                    p_value=None if is_random else 0.002 if abs(delta) > 0.01 else 0.4,
-                    p_holm=None if is_random else 0.002 if abs(delta) > 0.01 else 0.4,
-                )
-            )
-    return with_means(picks)
-
-
-ALL = {"En-Dev": 0, "Pivot-Dev": 1, "All-Pivot": 2, "LMS": 3, "Recommended": 4, "100-Target": 4, "All-Target": 5}
-
-
-def job_of(
-    folder: Path,
-    pool: pd.DataFrame,
-    picks: list[Pick],
-    baselines: dict[str, dict[str, float]] | None = None,
-    **settings: Any,
-) -> Job:
-    """An experiment with what the stages before the report write."""
-    job = Job(experiment(tuple(pool.columns), **settings), Store(str(folder / "small")))
-    store, count = job.store, len(pool)
-    candidates = [*(f"other-{number}" for number in range(3 * count)), *pool.index]
-    tables.write(store, [{"id": candidate} for candidate in candidates] + [{"id": "worse", "diverged": True}], {})
-    parts = ["train"] * 2 * count + ["dev"] * count + ["test"] * count
-    split = rankings.write_split(store, candidates, np.array(parts))
-    names = roles.picked_from(job.experiment, TaggedSentence)
-    encodings.write_corpora(store, [CorpusRow(name, 1, name, ()) for name in names], {})
-    chosen_from = tables.candidates(store)
-    origin = lineage.origin(job.experiment, lineage.SELECTION, store, chosen_from, names)
-    pick_tables.write(store, picks, splits_of(picks), [], pool, baselines or {}, origin)
-    ranked_from = roles.ranked_from(job.experiment, TaggedSentence)
-    grid = [(16, 1e-4, 0.41, False), (16, 1e-5, 0.52, True), (32, 1e-4, -0.1, False)]
-    row = {"pivots": "de,zh", "seed": 0, "seconds": 1.0}
-    validation = rankings.write_validation(
-        store,
-        [{**row, "batch_size": b, "learning_rate": lr, "kendall_tau": tau, "chosen": c} for b, lr, tau, c in grid],
-    )
-    of_rankings = lineage.origin(job.experiment, lineage.RANKING, store, chosen_from, ranked_from)
-    store.commit(rankings.UNIT, of_rankings, split | validation)
-    score_C = np.arange(len(chosen_from), dtype=float)
-    overall = {target: dict.fromkeys(("Recommended", "All-Pivot z", "LMS"), score_C) for target in pool.columns}
-    recommended = [
-        {"pivots": "de,zh", "rule": "All-Pivot z", "weight": 1.0, "gains": [0.5, 0.7], "reason": "it was tried"}
-    ]
-    followed = [{"target": target, "followed": "Recommended"} for target in pool.columns]
-    redrawn.write(store, of_rankings, chosen_from, np.asarray(parts)[None], overall, {}, recommended, followed)
-    row = {"rule": "Recommended", "candidate": chosen_from[-1], "followed": True}
-    deployment.write(store, [{"target": target, **row} for target in pool.columns], [], of_rankings)
-    return job
 
 
 def contents(store: Store) -> dict[str, bytes]:
@@ -129,7 +45,7 @@ def test_soups_are_shown_where_they_were_made_from_the_same_input_and_otherwise_
     report.run(job)
     markdown, html = (store.read_bytes(f"report/report.{kind}").decode() for kind in ("md", "html"))
     assert "## Soups" in markdown and "| Seeds of the setting that the pivots choose | 3 " in markdown
-    assert "<h2>Soups</h2>" in html and '<th scope="row">En-Dev, top 3</th>' in html
+    assert '<h2 id="soups">Soups</h2>' in html and '<th scope="row">En-Dev, top 3</th>' in html
     soup_tables.write(store, ROWS, origin | {"input": "other candidates"})
     with caplog.at_level("WARNING"):
         report.run(job)
@@ -157,26 +73,95 @@ def test_page_is_self_contained_and_complete(tmp_path, capsys):
     store = job.store
     page = store.read_bytes("report/report.html").decode()
 
-    without_namespaces = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
-    assert not re.search(r"https?://|<script|<link|@import", without_namespaces)
-    assert all(url.startswith("#") for url in re.findall(r'(?:href="|src="|url\()([^")]*)', without_namespaces))
-    assert all("currentColor" in text for text in re.findall(r"<text [^>]*>", page))  # readable in dark mode too
+    text = page.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|<link|@import|<script[^>]* src|<img|<iframe", text)
+    assert all(url.startswith("#") for url in re.findall(r'(?:href="|url\()([^")]*)', text))
+    kinds = re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL)
+    assert [kind for kind, _ in kinds] == [' type="application/json" id="data"', ""]
+    allowed = base64.b64encode(hashlib.sha256(kinds[1][1].encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}';" in page
+    assert page.count("text{fill:currentColor}") == page.count("text{fill:"), "readable in dark mode too"
     assert all(pick.candidate in page for pick in picks if pick.candidate)
-    assert all(f'<th scope="row">{target}</th>' in page for target in targets)
-    assert {name: len(re.findall(f"<td>{name}</td>", page)) for name in SELECTORS} == dict.fromkeys(SELECTORS, 4)
+    rows = Rows(page).found
+    for target, name in zip(targets, ("Swedish", "Hungarian", "Portuguese"), strict=True):
+        assert any(row[0] == f"{target} {name}" for row in rows)
+    every = rows[next(place for place, row in enumerate(rows) if row[:3] == ["Target", "Selector", "Candidate"]) :]
+    assert {name: sum(row[1] == name for row in every) for name in SELECTORS} == dict.fromkeys(SELECTORS, 4)
     assert "meta-train\n12, meta-dev 6, meta-test 6" in page
-    assert "<td>0.520</td><td>-0.100</td><td>0.520</td>" in page and "3 grid points" in page
+    assert any(row[-3:] == ["0.520", "-0.100", "0.520"] for row in rows) and "3 grid points" in page
     assert score_table(picks).to_text() in capsys.readouterr().out
+
+
+def test_the_answer_comes_first_everywhere(tmp_path, capsys):
+    """A row for each target: the candidate, how sure that is, where its weights are, and what exports it."""
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    store, use = job.store, tables.candidates(job.store)[-1]
+    report.run(job)
+    where = store.where(f"candidates/{use}")
+    command = f"lms-ray export {store.where()} --target sv --to small-sv"
+    first = Rows(store.read_bytes("report/report.html").decode()).found
+    assert first[0] == ["Target", "Use", "P > En-Dev's", "P > pivots'", "P > average", "Regret", "Rank"]
+    assert first[1] == ["sv Swedish", f"{use} Recommended {command} {where}", "-", "-", "-", "-", "-"]
+    markdown = store.read_bytes("report/report.md").decode().splitlines()
+    assert markdown[2] == "## What to use"
+    assert [cell.strip().replace("\\", "") for cell in markdown[6].split("|")[1:-1]] == [
+        "sv", "Swedish", use, "Recommended", "-", "-", "-", "-", "-", where,
+    ]  # fmt: skip
+    assert markdown[9:11] == ["```", command]
+    printed = capsys.readouterr().out.strip().splitlines()
+    assert re.split(r"\s{2,}", printed[0].strip()) == ["Target", "Language", "Use", "Rule", *first[0][2:]]
+    assert printed[2].split()[:4] == ["sv", "Swedish", use, "Recommended"]
+    assert command in printed[-3] and printed[-1].endswith("report/report.html")
+
+
+@pytest.mark.parametrize("gone", ["model.safetensors", "DONE.json"])
+def test_weights_that_were_not_kept_are_said_to_be_gone(tmp_path, capsys, gone):
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    use = tables.candidates(job.store)[-1]
+    unit = tables.unit(use)
+    if gone == "DONE.json":  # by hand, the whole folder
+        job.store.delete(f"{unit}/{gone}")
+        job.store.delete(f"{unit}/model.safetensors")
+    else:
+        job.store.drop(unit, [gone])
+    report.run(job)
+    page, markdown = (job.store.read_bytes(f"report/report.{kind}").decode() for kind in ("html", "md"))
+    assert Rows(page).found[1][1] == f"{use} Recommended Its weights were not kept."
+    assert f"sweep.keep_weights</code>) were the weights of {use}" in page
+    assert "| not kept" in markdown
+    for text in (page, markdown, capsys.readouterr().out):
+        assert "lms-ray export" not in text
+
+
+def test_what_was_brought_lies_where_it_was_brought_from(tmp_path):
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    job.store.commit(tables.unit(tables.candidates(job.store)[-1]), {"path": "/brought/one"}, {})
+    report.run(job)
+    assert Rows(job.store.read_bytes("report/report.html").decode()).found[1][1].endswith("--to small-sv /brought/one")
 
 
 def test_figure_marks_every_pick(tmp_path):
     pool = pool_of(("sv", "hu"), 6)
-    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    picks = picks_of(pool, ALL)
+    job = job_of(tmp_path, pool, picks)
     store = job.store
     report.run(job)
     svg = store.read_bytes("report/pool.svg").decode()
     assert all(f">{name}" in svg for name in SELECTORS)  # legend
-    assert svg.count("<use ") >= 2 * len(SELECTORS) + 2 * len(pool)
+    titles = ElementTree.fromstring(svg).findall(".//{*}path/{*}title")
+    said = [title.text for title in titles]
+    for pick in picks:
+        if pick.target != "average":
+            what = pick.candidate or "mean over the pool"
+            assert f"{pick.target}, {pick.selector}: {what}, {100 * pick.score:.1f}" in said
+    dots = re.findall(r'data-scores="([^"]*)" d="([^"]*)"', svg)
+    assert [[int(score) for score in scores.split()] for scores, _ in dots] == [
+        [round(1000 * score) for score in pool[target]] for target in pool
+    ]
+    assert [path.count("M") for _, path in dots] == [len(pool)] * 2
 
 
 def test_same_picks_same_bytes(tmp_path):
@@ -283,10 +268,22 @@ def test_candidates_that_are_not_in_the_pool_are_named_with_the_reason(tmp_path,
     for row in rows:
         assert re.search(r"\s+".join(map(re.escape, row)), printed)
         assert re.search(r"\s*\|\s*".join(re.escape(cell.replace("<", "\\<")) for cell in row), markdown)
-        assert re.search(r"</t[hd]>\s*<td>".join(re.escape(html.escape(cell)) for cell in row), page)
+        assert list(row) in Rows(page).found
     missing.write(job.store, [Missing(f"{number}", "failed", 4, 0, 0, "") for number in range(3)])
     with pytest.raises(MissingError, match=r"^3 candidates are missing \(3 failed\)"):
         report.run(job)
+
+
+def test_many_candidates_that_are_not_in_the_pool_are_counted_in_a_terminal_and_folded_on_the_page(tmp_path, capsys):
+    pool = pool_of(("sv", "hu"), 6)
+    job = job_of(tmp_path, pool, picks_of(pool, ALL))
+    kept = [{"id": candidate} for candidate in tables.candidates(job.store)]
+    tables.write(job.store, [*kept, *({"id": f"bad-{number:02}", "diverged": True} for number in range(40))], {})
+    report.run(job)
+    printed, page = capsys.readouterr().out, job.store.read_bytes("report/report.html").decode()
+    assert "bad-07" not in printed and re.search(r"40 +diverged +a loss or a weight is not finite", printed)
+    assert "<summary>Candidates that are not in the pool: 40 rows</summary>" in page
+    assert all(f"bad-{number:02}" in page for number in range(40))
 
 
 def test_a_whole_pool_has_no_table_of_what_is_missing(tmp_path):
@@ -295,4 +292,4 @@ def test_a_whole_pool_has_no_table_of_what_is_missing(tmp_path):
     tables.write(job.store, [{"id": candidate} for candidate in tables.candidates(job.store)], {})
     report.run(job)
     for name in ("report.md", "report.html"):
-        assert b"not in the pool" not in job.store.read_bytes(f"report/{name}")
+        assert b"are not in the pool" not in job.store.read_bytes(f"report/{name}")

@@ -39,33 +39,37 @@ def in_words(deployment: pd.DataFrame, worth: pd.DataFrame, candidates: int) -> 
     labels = {target: rows.to_dict("records") for target, rows in worth.groupby("target")}
     return {
         target: " ".join([*_use(of_rules, candidates), *_labels(target, labels.get(target, []))])
-        for target, of_rules in _by_target(deployment).items()
+        for target, of_rules in by_target(deployment).items()
     }
 
 
-def use_table(deployment: pd.DataFrame) -> Table:
-    """A row for each target: what to use, and how sure that is."""
+def how_sure(deployment: pd.DataFrame) -> tuple[list[str], dict[str, list[str]]]:
+    """Columns that say how sure the picks to use are, and for each target the cells in them.
+
+    Args:
+        deployment: columns of `store.deployment.SCHEMA`.
+    """
     names = dict(zip(PROBABILITIES, ("> En-Dev's", "> pivots'", "> average", "> no model"), strict=True))
     useful = deployment["better_than_no_model"].notna().any()
     shown = [name for name in names if useful or name != "better_than_no_model"]
-    header, rows = ["Target", "Use", "Rule", *(f"P {names[name]}" for name in shown)], []
-    for target, of_rules in _by_target(deployment).items():
-        rule, pick = _followed(of_rules)
-        told = [_percent(pick[column]) for column in shown]
+    cells = {}
+    for target, of_rules in by_target(deployment).items():
+        _, pick = followed_of(of_rules)
         amounts = ["-", "-"] if _unknown(pick) else [f"{100 * pick['regret']:.1f}", f"{pick['rank']:.0f}"]
-        use = "nothing can be told" if is_untold(pick) else pick["candidate"]
-        rows.append([target, use, rule, *told, *amounts])
-    return Table([*header, "Regret", "Rank"], [rows])
+        cells[target] = [*(percent(pick[column]) for column in shown), *amounts]
+    return [*(f"P {names[name]}" for name in shown), "Regret", "Rank"], cells
 
 
-def _by_target(deployment: pd.DataFrame) -> dict[str, dict[str, Row]]:
+def by_target(deployment: pd.DataFrame) -> dict[str, dict[str, Row]]:
+    """Rows of the picks for use by target and rule."""
     of_targets: dict[str, dict[str, Row]] = {}
     for row in deployment.to_dict("records"):
         of_targets.setdefault(row["target"], {})[row["rule"]] = row
     return of_targets
 
 
-def _followed(of_rules: Mapping[str, Row]) -> tuple[str, Row]:
+def followed_of(of_rules: Mapping[str, Row]) -> tuple[str, Row]:
+    """The rule that is followed for a target, and its pick."""
     return next((rule, row) for rule, row in of_rules.items() if row["followed"])
 
 
@@ -78,13 +82,14 @@ def is_untold(pick: Row) -> bool:
     return not _unknown(pick) and (pick["better_than_average"] < TELLING or is_useless(pick["better_than_no_model"]))
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A probability; `-` where there is none."""
     return "-" if pd.isna(value) else f"{value:.0%}"
 
 
 def _use(of_rules: Mapping[str, Row], candidates: int) -> Iterator[str]:
     """Sentences on the picks for one target."""
-    rule, pick = _followed(of_rules)
+    rule, pick = followed_of(of_rules)
     name = f"{pick['candidate']} ({rule})"
     if is_untold(pick):
         why = (
@@ -168,7 +173,7 @@ def followed(recommended: pd.DataFrame, deployment: pd.DataFrame) -> str:
         deployment: columns of `store.deployment.SCHEMA`.
     """
     gains = {row["rule"]: fmean(row["gains"]) for row in recommended.to_dict("records") if len(row["gains"])}
-    picks = [_followed(of_rules) for of_rules in _by_target(deployment).values()]
+    picks = [followed_of(of_rules) for of_rules in by_target(deployment).values()]
     rules = [rule for rule, _ in picks]
     named = " and ".join(f"{rule} for {rules.count(rule)} of {len(rules)} targets" for rule in dict.fromkeys(rules))
     tried = ", ".join(f"{rule} {gains[rule]:+.2f}" for rule in LADDER if rule in gains)

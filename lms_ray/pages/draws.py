@@ -113,7 +113,7 @@ def worth_table(found: Sequence[Worth]) -> Table:
         for worth in found
     }
     rules = [row for name, row in rows.items() if name not in ORACLES]
-    return Table(header, [rules, [row for name, row in rows.items() if name in ORACLES]])
+    return Table(header, [rules, [row for name, row in rows.items() if name in ORACLES]], apart=1)
 
 
 def advice(found: Sequence[Worth], recommended: pd.DataFrame, pool: int, taught: int) -> str:
@@ -171,7 +171,7 @@ def deployment_table(deployment: pd.DataFrame, rules: Sequence[str]) -> Table:
     picked = deployment.pivot(index="target", columns="rule", values="candidate")
     shown = [rule for rule in rules if rule in picked]
     rows = [[str(target), *picked.loc[target, shown]] for target in deployment["target"].drop_duplicates()]
-    return Table(["Target", *shown], [rows])
+    return Table(["Target", *shown], [rows], candidates=frozenset(range(1, len(shown) + 1)))
 
 
 def _probability(value: float) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -18,6 +19,14 @@ from lms_ray.store.missing import Missing
 from lms_ray.store.picks import AVERAGE, ORACLES, SELECTORS, Pick, in_order
 
 SIGNIFICANT = 0.05
+NUMBER = re.compile(
+    r"<?[+-]?\d+(\.\d+)?(e[+-]?\d+)?%?\*?"  # 0.5, +1.2*, <0.001, 83%
+    r"( \(.*\)| to \d+ %| targets?)?"  # 71.3 (de), 60 to 70 %
+    r"|\[[+-]?\d.*\]"  # an interval
+)
+"""What is sorted as a number, by the first in it."""
+NOTHING = ("", "-")
+"""Cells in which there is no value."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,38 @@ class Table:
 
     header: list[str]
     groups: list[list[list[str]]]
+    apart: int = 0
+    """Groups at the end that are no rows among the others, such as means over them: sorted by themselves."""
+    candidates: frozenset[int] = frozenset()
+    """Columns of candidates' ids, in which a page lets one be followed."""
+
+    @property
+    def length(self) -> int:
+        """How many rows there are."""
+        return sum(map(len, self.groups))
+
+    @property
+    def of_targets(self) -> bool:
+        """Whether the first column holds languages, which a page names beside their codes."""
+        return self.header[0] == "Target"
+
+    @property
+    def numeric(self) -> frozenset[int]:
+        """Columns of numbers."""
+        columns = zip(*(row for group in self.groups for row in group), strict=True)
+        return frozenset(
+            place
+            for place, cells in enumerate(columns)
+            if place
+            and any(cell not in NOTHING for cell in cells)
+            and all(cell in NOTHING or NUMBER.fullmatch(cell) for cell in cells)
+        )
+
+    @property
+    def blocks(self) -> list[list[list[list[str]]]]:
+        """The groups that are sorted together, then each that stands apart."""
+        among = len(self.groups) - self.apart
+        return [self.groups[:among], *([group] for group in self.groups[among:])]
 
     def to_text(self) -> str:
         """For a terminal."""
@@ -53,6 +94,13 @@ class Table:
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, in one line: names of checkpoints are names of folders, and hold anything."""
     return re.sub(r"[\\`*_<|~&$]|\](?=[(\[])", r"\\\g<0>", " ".join(text.split()))
+
+
+def fenced(lines: Iterable[str]) -> str:
+    """Lines that Markdown shows as they are, to be copied: what is in them ends the block nowhere."""
+    text = "\n".join(" ".join(line.splitlines()) for line in lines)
+    fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", text))]))
+    return f"{fence}\n{text}\n{fence}"
 
 
 def score_table(picks: list[Pick], baselines: Mapping[str, Mapping[str, float]] = MappingProxyType({})) -> Table:
@@ -85,7 +133,7 @@ def score_table(picks: list[Pick], baselines: Mapping[str, Mapping[str, float]] 
         ["mean regret", *(f"{100 * pick.regret:.1f}" for pick in columns)],
         ["mean rank in pool", *(f"{pick.rank:.1f}" for pick in columns)],
     ]
-    return Table(header, [rows, [row + [""] * (len(header) - len(row)) for row in means]])
+    return Table(header, [rows, [row + [""] * (len(header) - len(row)) for row in means]], apart=1)
 
 
 def detail_table(picks: list[Pick]) -> Table:
@@ -106,7 +154,7 @@ def detail_table(picks: list[Pick]) -> Table:
         [_detail_row(pick) for pick in picks if pick.target == target and pick.selector in SELECTORS]
         for target in [*_targets(picks), AVERAGE]
     ]
-    return Table(header, groups)
+    return Table(header, groups, apart=1, candidates=frozenset({header.index("Candidate")}))
 
 
 def ranker_table(validation: pd.DataFrame, experiment: Experiment) -> Table:
@@ -141,7 +189,17 @@ def left_out_table(candidates: pd.DataFrame, missing: Sequence[Missing]) -> Tabl
     diverged = candidates[candidates["diverged"]]["id"]
     rows = [[one, "diverged", "a loss or a weight is not finite"] for one in diverged]
     rows += [[one.id, one.state, one.reason] for one in missing]
-    return Table(["Candidate", "State", "Why"], [sorted(rows)]) if rows else None
+    return Table(["Candidate", "State", "Why"], [sorted(rows)], candidates=frozenset({0})) if rows else None
+
+
+def left_out_briefly(table: Table, most: int = 12) -> str:
+    """The same for a terminal: where there are many, how many of each state and reason."""
+    rows = [row for group in table.groups for row in group]
+    if len(rows) <= most:
+        return table.to_text()
+    counts = Counter((state, why) for _, state, why in rows)
+    counted = [[f"{number}", state, why] for (state, why), number in counts.most_common()]
+    return Table(["Candidates not in the pool", "State", "Why"], [counted]).to_text()
 
 
 def captions(picks: list[Pick], experiment: Experiment, candidates: int, diverged: int, pool: int) -> list[str]:
@@ -233,7 +291,7 @@ def _detail_row(pick: Pick) -> list[str]:
         "-" if pick.p_value is None else f"{pick.p_value:.4f}",
         "-" if pick.p_holm is None else f"{pick.p_holm:.4f}",
         f"{100 * pick.regret:.1f}",
-        f"{pick.rank:g}",
+        f"{pick.rank:.1f}" if pick.target == AVERAGE else f"{pick.rank:g}",
     ]
 
 

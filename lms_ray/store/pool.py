@@ -40,6 +40,17 @@ def unit(candidate: str) -> str:
     return f"{FOLDER}/{candidate}"
 
 
+def weights_at(store: Store, candidate: str) -> str | None:
+    """The folder of a candidate's weights: here, or where it was brought from; None where they were not kept."""
+    record = store.done(unit(candidate))
+    if record is None:
+        return None
+    if "path" in record:
+        return record["path"]
+    is_kept = any(name.endswith(WEIGHTS) for name in store.files_of(unit(candidate)))
+    return store.where(unit(candidate)) if is_kept else None
+
+
 def write(store: Store, records: Iterable[Mapping[str, Any]], origin: Mapping[str, Any]) -> None:
     """Write the table from the candidates' records, in the order of their ids, and what it was made from."""
     rows = [

@@ -104,6 +104,12 @@ def read(store: Store, origin: Mapping[str, Any], candidates: Sequence[str]) -> 
     )
 
 
+def read_scores(store: Store, origin: Mapping[str, Any], rules: Iterable[str]) -> pd.DataFrame:
+    """What some rules say of all candidates: rows of target, rule, candidate and score."""
+    filters = [("rule", "in", list(rules))]
+    return store.read_unit_table(unit(origin), OVERALL, filters=filters).to_pandas()
+
+
 def candidates(store: Store, origin: Mapping[str, Any]) -> list[str]:
     """Ids of all candidates that are picked from, sorted."""
     return sorted(_table(store, origin, PARTS)["candidate"].unique())

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lms_ray.choosing.rules import FOUNDATION
-from lms_ray.pages.certainty import calibration_table, came_true, followed, in_words, next_labels, use_table
+from lms_ray.pages.certainty import calibration_table, came_true, followed, how_sure, in_words, next_labels
 from lms_ray.store import deployment
 
 TOLD = {
@@ -52,9 +52,7 @@ def test_where_nothing_can_be_told_it_says_so_and_what_would_help():
     assert words["th"].startswith("Nothing can be told: ")
     assert "better than an average candidate with 55% only. If one must be taken: p" in words["th"]
     assert words["th"].endswith("A pick by th labels would have an expected regret of 0.6 points.")
-    shown = {row[0]: row for row in use_table(PICKS).groups[0]}
-    assert shown["th"][1] == "nothing can be told"
-    assert shown["fr"][1:] == ["r", "Recommended", "81%", "64%", "93%", "1.2", "3"]
+    assert how_sure(PICKS)[1]["fr"] == ["81%", "64%", "93%", "1.2", "3"]
 
 
 def test_a_pick_that_may_be_no_better_than_no_model_says_why():
@@ -64,8 +62,9 @@ def test_a_pick_that_may_be_no_better_than_no_model_says_why():
         "Nothing can be told: the candidates agree so little more than by chance in this language that the pick is "
         "better than an answer that needs no model with 70% only. If one must be taken: r (Recommended)."
     )
-    header = use_table(doubtful).header
-    assert header[3:7] == ["P > En-Dev's", "P > pivots'", "P > average", "P > no model"]
+    columns, cells = how_sure(doubtful)
+    assert columns == ["P > En-Dev's", "P > pivots'", "P > average", "P > no model", "Regret", "Rank"]
+    assert cells["fr"][3] == "70%"
     surer = doubtful.assign(better_than_no_model=0.9)
     assert "than an answer without a model with 90%, and expected" in in_words(surer, WORTH, candidates=96)["fr"]
 
@@ -73,7 +72,7 @@ def test_a_pick_that_may_be_no_better_than_no_model_says_why():
 def test_without_enough_pivots_nothing_is_stated():
     words = in_words(PICKS, WORTH, candidates=96)
     assert words["zu"].startswith(f"Use e ({FOUNDATION}). How sure that is cannot be told: too few pivots tell")
-    assert {row[0]: row for row in use_table(PICKS).groups[0]}["zu"][3:] == ["-"] * 5
+    assert how_sure(PICKS)[1]["zu"] == ["-"] * 5
 
 
 def test_the_rule_that_is_followed_is_said_and_how_often_nothing_can_be_told():

@@ -57,6 +57,37 @@ def test_a_name_of_two_lines_stays_one_row():
     assert len(table.to_markdown().splitlines()) == 3
 
 
+def test_what_is_copied_from_markdown_ends_its_block_nowhere():
+    assert tables.fenced(["a_b", "c"]) == "```\na_b\nc\n```"
+    assert tables.fenced(["a````b\n```"]) == "`````\na````b ```\n`````"
+
+
+def test_columns_of_numbers_are_known():
+    """These are sorted by their numbers, and any other by its letters."""
+    header = ["", "plain", "percent", "p", "star", "words", "interval", "ids", "none", "range", "count"]
+    rows = [
+        ["1", "3.5", "81%", "<0.001", "+1.2*", "9 lives", "[-1.0, +2.0]", "1-a", "-", "50 to 60 %", "3 targets"],
+        ["2", "-", "-", "0.040", "54.0* (de)", "x", "-", "2", "", "90 to 100 %", "0 targets"],
+    ]
+    names = {header[column] for column in tables.Table(header, [rows]).numeric}
+    assert names == {"plain", "percent", "p", "star", "interval", "range", "count"}
+    assert tables.Table(header, [[]]).numeric == frozenset()
+
+
+def test_means_are_no_rows_among_the_others():
+    table = tables.score_table(HAND_MADE)
+    among, means = table.blocks
+    assert ([row[0] for group in among for row in group], len(means[0])) == (["sv", "hu"], 4)
+    assert [len(block) for block in tables.detail_table(HAND_MADE).blocks] == [2, 1]
+
+
+def test_mean_ranks_are_rounded():
+    ranks = {(row[0], row[1]): row[-1] for group in tables.detail_table(HAND_MADE).groups for row in group}
+    assert (ranks["sv", "LMS"], ranks["average", "LMS"], ranks["average", "En-Dev"]) == ("2", "3.5", "2.5")
+    third = [replace(pick, rank=7 / 3) for pick in HAND_MADE]
+    assert tables.detail_table(third).groups[-1][0][-1] == "2.3"
+
+
 def test_a_loss_of_lms_is_said_plainly():
     said = tables.verdict(HAND_MADE)
     assert "better on 1 (0 significantly), equal on 0, worse on 1 (1 significantly)" in said

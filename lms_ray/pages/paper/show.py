@@ -9,13 +9,14 @@ its own, in every table that it fits.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lms_ray.pages.figures import for_page, pool_figure
+from lms_ray.pages.figures import pool_figure
 from lms_ray.pages.page import template
 from lms_ray.pages.paper import printed, scores, studies, variants
 from lms_ray.pages.paper.printed import Paper
 from lms_ray.pages.paper.scores import ScoreTable
 from lms_ray.pages.paper.studies import Study
 from lms_ray.pages.paper.variants import VariantTable
+from lms_ray.pages.svg import for_page
 from lms_ray.pages.tables import Table, escape
 from lms_ray.pages.terminal import show
 from lms_ray.store.folder import Folder
@@ -63,7 +64,7 @@ def show_tables(folders: Sequence[str], paper_path: str | None, to: str) -> None
     paper = printed.read(paper_path) if paper_path else None
     found = studies.read_all(folders)
     tables, absent = fill(found, paper)
-    figures = {study.label: pool_figure(study.pool, list(study.picks), study.metric) for study in found}
+    figures = {study.label: pool_figure(study.pool, study.picks, study.metric).document() for study in found}
     introduction = _introduction(found, paper_path)
     markdown, page = (
         make(introduction, tables, absent, figures, paper.remarks if paper else ()) for make in (to_markdown, to_html)
