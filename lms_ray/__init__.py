@@ -1,7 +1,8 @@
 """Choose among fine-tuned multilingual models without target labels, on a Ray cluster.
 
-From Python, `open_experiment` gives what an experiment made as tables, and `PairwiseRanker` ranks arrays of one's own.
-Their modules, and with them pandas and torch, are imported when a name is first asked for.
+From Python, `open_experiment` gives what an experiment made as tables, `PairwiseRanker` ranks arrays of one's own, and
+`pipeline` answers by an exported model. Their modules, and with them pandas and torch, are imported when a name is
+first asked for.
 """
 
 from importlib import import_module
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from lms_ray.api.experiment import OpenExperiment, open_experiment
     from lms_ray.api.ranker import PairwiseRanker, load_ranker
     from lms_ray.api.reasons import Reasons
+    from lms_ray.models.pipelines import pipeline
     from lms_ray.settings.errors import BrokenError, ConfigError, MissingError
 else:
     _MODULES = {
@@ -21,6 +23,7 @@ else:
         "PairwiseRanker": "lms_ray.api.ranker",
         "load_ranker": "lms_ray.api.ranker",
         "Reasons": "lms_ray.api.reasons",
+        "pipeline": "lms_ray.models.pipelines",
         "BrokenError": "lms_ray.settings.errors",
         "ConfigError": "lms_ray.settings.errors",
         "MissingError": "lms_ray.settings.errors",
@@ -47,6 +50,7 @@ __all__ = [
     "__version__",
     "load_ranker",
     "open_experiment",
+    "pipeline",
 ]
 
 packages.require()

@@ -4,8 +4,8 @@ import sys
 from importlib.util import find_spec
 
 NEEDED = (
-    *("conllu", "datasets", "huggingface_hub", "iso639", "jinja2", "lang2vec", "lightgbm", "matplotlib", "numpy"),
-    *("optuna", "pandas", "psutil", "pyarrow", "pydantic", "yaml", "ray", "rich", "safetensors", "sklearn", "scipy"),
+    *("conllu", "datasets", "huggingface_hub", "iso639", "jinja2", "lang2vec", "lightgbm", "numpy", "optuna"),
+    *("pandas", "psutil", "pyarrow", "pydantic", "yaml", "ray", "rich", "safetensors", "sklearn", "scipy"),
     *("tabulate", "torch", "transformers"),
 )
 """Modules of the packages that pyproject.toml names."""

@@ -165,7 +165,7 @@ def _use(task: str, folder: str) -> Iterator[str]:
     yield from ("```python", load, "", call.format(folder=folder), "```", *(("", after) if after else ()))
 
 
-_OF_LMS_RAY = "from lms_ray.models.pipelines import pipeline"
+_OF_LMS_RAY = "from lms_ray import pipeline"
 _OF_TRANSFORMERS = "from transformers import pipeline"
 _PAIR = """classify = pipeline("{folder}")
 classify({{"words": ["Ada", "Lovelace", "lives", "in", "London", "."], "first": (0, 2), "second": (4, 5)}})"""
