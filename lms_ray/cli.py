@@ -7,7 +7,7 @@
     lms-ray soups [CONFIG] [key=value ...]     what averages of weights are worth; needs ranking, and a shared head
     lms-ray plan [CONFIG] [key=value ...]      what would run, with every check that needs no cluster; writes nothing
     lms-ray config [CONFIG] [key=value ...]    the resolved configuration, each key with its documentation
-    lms-ray status PATH [--watch]              progress, cost and how to go on, from an experiment's folder alone
+    lms-ray status PATH [--watch [SECONDS]]    progress, cost and how to go on, from an experiment's folder alone
     lms-ray verify PATH --target LANG --labels FILE    how its picks for use did, by labels that came later
     lms-ray rank PATH [key=value ...] --checkpoint FOLDER ... [--target LANG ...]
                                                where checkpoints that were not in the pool stand beside it
@@ -16,36 +16,27 @@
     lms-ray jobs [NAME ...] [--to FOLDER]      the job files that come with this: a list, or copies
     lms-ray tables FOLDER ... --to FOLDER      the paper's tables and Figure 2 from experiments' folders alone
 
-CONFIG is a YAML file or a preset, and the quickstart if left out. `python -m lms_ray.sweep` is `lms-ray sweep`.
+CONFIG is a YAML file or a preset, and the quickstart if left out; options may stand anywhere behind the verb.
+`python -m lms_ray.sweep` is `lms-ray sweep`. In a terminal stages and `status --watch` show bars; in a file or a pipe,
+with TERM=dumb or with CI set, lines.
 """
 
 import argparse
-import logging
 import os
 import signal
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
-from functools import partial
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lms_ray
+from lms_ray.arguments import Parser
 from lms_ray.data import DataError
 from lms_ray.settings.errors import ConfigError, JobError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
 from lms_ray.settings.uris import without_credentials
-
-if TYPE_CHECKING:
-    from lms_ray.models.job import Job
-    from lms_ray.store.files import Store
-
-log = logging.getLogger(__name__)
 
 STAGES = {
     "sweep": "fine-tune every candidate, then go on through every other stage",
@@ -54,14 +45,6 @@ STAGES = {
     "selection": "pick a candidate for every target",
     "report": "print the table and write the page",
 }
-ON_RAY = {
-    "sweep": "sweep",
-    "features": "encode",
-    "ranking": "ranker",
-    "soups": "encode",
-}  # and the key that says what a worker takes
-READING = {"sweep", "features", "soups"}  # need the data
-UPLOADED = "working_dir_files"  # Ray's folder of what `ray job submit --working-dir` sends
 EXTRA = {
     "ablation": "what the ranker's inputs are worth, over every draw of the meta split",
     "curves": "what picks are worth with fewer candidates, pivots and sentences, and by labels of the target",
@@ -111,11 +94,13 @@ def _stop(*_: Any) -> None:
 def _do(verb: str, arguments: argparse.Namespace) -> None:
     """Run one verb; slow imports come after the configuration has been accepted."""
     if verb == "status":
-        from lms_ray.pages.status import show_status, watch
-
         if arguments.watch is None:
+            from lms_ray.pages.status import show_status
+
             show_status(arguments.path, arguments.candidates)
         else:
+            from lms_ray.pages.watch import watch
+
             watch(arguments.path, arguments.watch, arguments.candidates)
         return
     if verb == "verify":
@@ -136,11 +121,14 @@ def _do(verb: str, arguments: argparse.Namespace) -> None:
         show_tables(arguments.folders, arguments.paper, arguments.to)
         return
     if verb == "rank":
-        import_module("lms_ray.rank").rank(arguments.path, arguments.checkpoint, arguments.target, arguments.overrides)
+        words = [*arguments.overrides, *filter(_is_override, [*arguments.checkpoint, *arguments.target])]
+        checkpoints, targets = (
+            [word for word in of_option if not _is_override(word)]
+            for of_option in (arguments.checkpoint, arguments.target)
+        )
+        import_module("lms_ray.rank").rank(arguments.path, checkpoints, targets, words)
         return
-    words = [arguments.config, *arguments.overrides] if arguments.config else []
-    config = words.pop(0) if words and "=" not in words[0] else None
-    experiment = load(config, words)
+    experiment = load(*_configuration(arguments))
     if verb == "config":
         from lms_ray.settings.documented import documented
 
@@ -149,86 +137,20 @@ def _do(verb: str, arguments: argparse.Namespace) -> None:
         from lms_ray.pages.plan import show_plan
 
         show_plan(experiment, arguments.like)
-    elif verb == "sweep" and not arguments.only:
-        run(experiment, tuple(STAGES))
     else:
-        run(experiment, (verb,))
+        from lms_ray.driver import run
+
+        run(experiment, tuple(STAGES) if verb == "sweep" and not arguments.only else (verb,))
 
 
-def run(experiment: Experiment, stages: tuple[str, ...]) -> None:
-    """Run stages of an experiment in order, as the only driver of its folder."""
-    from lms_ray.models.job import Job
-    from lms_ray.models.pretrain import materialise
-    from lms_ray.pages.progress import ShownNotes, noting, say
-    from lms_ray.settings.loading import to_yaml
-    from lms_ray.store import identity, provenance
-    from lms_ray.store.files import Store
-    from lms_ray.store.lock import hold
-
-    store = Store(experiment.folder)
-    _refuse_uploaded(store)
-    if "soups" in stages:
-        from lms_ray.choosing.soups import require_shared_head
-
-        require_shared_head(experiment)  # before a folder is made, or Ray is started
-    with hold(store) as claim, noting(ShownNotes()), ExitStack() as stack:
-        if experiment != experiment.without_credentials():
-            log.warning(
-                "a URI names keys, which Ray's dashboard and the list of processes show with the command; "
-                "a role of the machines or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY there are not shown"
-            )
-        reads = not READING.isdisjoint(stages)
-        job = Job(materialise(experiment, make=reads), store)
-        identity.require_same(experiment, store)
-        if reads:
-            job.check()
-        on_ray = set(stages) - ({"ranking"} if experiment.ranker.fit == "fast" else set())
-        resources = {key: getattr(experiment, key).resources for stage, key in ON_RAY.items() if stage in on_ray}
-        if resources:
-            import ray
-
-            from lms_ray.cluster import head
-            from lms_ray.cluster.connecting import connect
-            from lms_ray.cluster.nodes import watched
-            from lms_ray.cluster.resources import address_of, is_local
-
-            stack.enter_context(connect(experiment.cluster, **resources))
-            stack.enter_context(head.watched(address_of(experiment.cluster), partial(store.hasty().delete, claim)))
-            signal.signal(signal.SIGTERM, _stop)  # Ray has taken it over
-            if not is_local(experiment.cluster):
-                folders = job.standard.folders if reads and experiment.sweep.checkpoints else ()
-                stack.enter_context(watched(store, folders, resources))
-            store.write_json(identity.PROVENANCE, provenance.collect(ray.cluster_resources()))
-        if stages != ("report",):
-            store.write_bytes(identity.CONFIGURATION, to_yaml(experiment.absolute()).encode())
-        for stage in stages:
-            started = time.monotonic()
-            _stage(stage)(job)
-            say(stage, f"finished in {time.monotonic() - started:.1f} s")
-
-
-def _refuse_uploaded(store: "Store") -> None:
-    """Refuse to keep an experiment beside a submitted job's code: other nodes do not see it, and Ray deletes it."""
-    if store.is_local and UPLOADED in Path(store.root).parts:
-        raise ConfigError(
-            f"storage: found {store.where()}, in the uploaded code of the job; accepted is a bucket, such as "
-            "storage=s3://bucket/runs, or the whole path of a folder that all nodes share"
-        )
-
-
-def _stage(name: str) -> "Callable[[Job], None]":
-    return import_module(f"lms_ray.{name}").run
-
-
-def _parser(stage: str | None) -> argparse.ArgumentParser:
+def _parser(stage: str | None) -> Parser:
     if stage:
-        parser = argparse.ArgumentParser(prog=f"python -m lms_ray.{stage}", description=f"{(STAGES | EXTRA)[stage]}.")
+        parser = Parser(prog=f"python -m lms_ray.{stage}", description=f"{(STAGES | EXTRA)[stage]}.")
         return _with_configuration(parser, only=stage == "sweep")
-    parser = argparse.ArgumentParser(
-        prog="lms-ray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="lms-ray", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"lms-ray {lms_ray.__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    parser.verbs = verbs.choices  # as they are added
     for verb, purpose in (STAGES | EXTRA | LOOKING).items():
         of_verb = verbs.add_parser(verb, help=purpose, description=f"{purpose}.")
         _with_configuration(of_verb, only=verb == "sweep")
@@ -257,12 +179,10 @@ def _parser(stage: str | None) -> argparse.ArgumentParser:
     rank = verbs.add_parser("rank", help=purpose, description=f"{purpose}.")
     rank.add_argument("path", metavar="PATH", help="folder of an experiment, local path or URI")
     rank.add_argument("overrides", nargs="*", metavar="key=value", help="override one key, such as data.root=/data")
-    rank.add_argument(
-        "--checkpoint", nargs="+", required=True, metavar="FOLDER", help="folder of a model, local path or URI"
-    )
-    rank.add_argument(
-        "--target", nargs="+", default=[], metavar="LANG", help="pick for these only, not for all of its targets"
-    )
+    purpose = "folder of a model, local path or URI"
+    rank.add_argument("--checkpoint", nargs="+", action="extend", required=True, metavar="FOLDER", help=purpose)
+    purpose = "pick for these only, not for all of its targets"
+    rank.add_argument("--target", nargs="+", action="extend", default=[], metavar="LANG", help=purpose)
     purpose = "the model to use for a target, as a folder of transformers with a model card"
     export = verbs.add_parser("export", help=purpose, description=f"{purpose}.")
     export.add_argument("path", metavar="PATH", help="folder of an experiment, local path or URI")
@@ -282,6 +202,22 @@ def _parser(stage: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def _configuration(arguments: argparse.Namespace) -> tuple[str | None, list[str]]:
+    """CONFIG, and the overrides; it is the first word if that is no override, or the only one that is none."""
+    words = [arguments.config, *arguments.overrides] if arguments.config else []
+    plain = [word for word in words if "=" not in word]
+    config = plain[0] if plain and (len(plain) == 1 or words[0] == plain[0]) else None
+    if config:
+        words.remove(config)
+    return config, words
+
+
+def _is_override(word: str) -> bool:
+    """Whether it is `key=value` of an experiment, where it might be a path or a language as well."""
+    key, equals, _ = word.partition("=")
+    return bool(equals) and key.partition(".")[0] in Experiment.model_fields
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -292,7 +228,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _with_configuration(parser: argparse.ArgumentParser, only: bool) -> argparse.ArgumentParser:
+def _with_configuration(parser: Parser, only: bool) -> Parser:
     parser.add_argument("config", nargs="?", metavar="CONFIG", help="YAML file or preset; none is the quickstart")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override one key, such as sweep.seeds=2")
     if only:

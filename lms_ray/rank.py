@@ -23,7 +23,7 @@ from lms_ray.models import brought, shards
 from lms_ray.models.brought import Checkpoint
 from lms_ray.models.job import Job
 from lms_ray.models.pretrain import materialise
-from lms_ray.pages.progress import Progress, ShownNotes, noting, say
+from lms_ray.pages.progress import Progress, say, telling
 from lms_ray.pages.tables import Table
 from lms_ray.pages.terminal import show
 from lms_ray.settings.errors import ConfigError, RankingError, StorageError
@@ -63,7 +63,7 @@ def rank(path: str, checkpoints: Sequence[str], targets: Sequence[str] = (), ove
     """
     store = Store(path, "PATH")
     experiment = identity.in_place(store, overrides)
-    with hold(store), noting(ShownNotes()), ExitStack() as stack:
+    with hold(store), telling(), ExitStack() as stack:
         job = Job(materialise(experiment), store)
         judge = judging.read(job)
         judge.require_targets(targets, "--target")
@@ -97,8 +97,7 @@ def _opened(checkpoints: Sequence[str], job: Job, stack: ExitStack) -> dict[Chec
         try:
             checkpoint = stack.enter_context(brought.opened(folder, standard))
         except (OSError, StorageError, ValueError) as error:
-            hint = "; key=value stands before --checkpoint" if "=" in folder and "://" not in folder else ""
-            misfits.append(f"--checkpoint: {without_credentials(folder)}: {first_line(error)}{hint}")
+            misfits.append(f"--checkpoint: {without_credentials(folder)}: {first_line(error)}")
             continue
         if checkpoint.id not in {other.id for other in found}:
             found[checkpoint] = folder

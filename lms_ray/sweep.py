@@ -22,6 +22,7 @@ from ray import tune
 from ray.tune.logger import JsonLoggerCallback
 
 from lms_ray.choosing import judging
+from lms_ray.choosing.split import require_left
 from lms_ray.cluster import draining, examining, search, trackers
 from lms_ray.cluster.giving_up import Ending, Patience, Tries, candidate_of, killed_for_memory
 from lms_ray.cluster.resources import fitting, is_local, set_up
@@ -30,14 +31,15 @@ from lms_ray.models.candidates import Recipe
 from lms_ray.models.job import Job
 from lms_ray.pages.progress import Notes, Progress, noting
 from lms_ray.settings.candidates import Candidate, grid
-from lms_ray.settings.choosing import MetaSplit
 from lms_ray.settings.errors import StorageError, SweepError
+from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.hashing import seed_for
 from lms_ray.settings.uris import without_credentials
 from lms_ray.store import attempts, lineage, missing, pool
 from lms_ray.store.files import Store
 from lms_ray.store.missing import Missing
 from lms_ray.store.requests import each
+from lms_ray.tasks.pretrained import some
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ def run(job: Job) -> None:
         records = [done[candidate] for candidate in wanted if candidate in done]
     _take_missing(store, given_up, len(records), experiment.sweep.max_missing)
     pool.write(store, records, {"settings": lineage.settings(experiment, lineage.CANDIDATES)})
-    _check_left(records, len(given_up), experiment.meta_split)
+    _check_left(records, len(given_up), experiment)
 
 
 def fine_tune_all(
@@ -158,7 +160,7 @@ def _take_missing(store: Store, given_up: list[Missing], there: int, accepted: i
     log.warning("THE POOL HAS HOLES: %s; the job goes on without them, as sweep.max_missing=%d allows", said, accepted)
 
 
-def _check_left(records: Sequence[dict[str, Any]], absent: int, meta_split: MetaSplit) -> None:
+def _check_left(records: Sequence[dict[str, Any]], absent: int, experiment: Experiment) -> None:
     """Say which candidates diverged; they are no part of the pool, nor are those that are missing.
 
     Raises:
@@ -167,16 +169,10 @@ def _check_left(records: Sequence[dict[str, Any]], absent: int, meta_split: Meta
     diverged = [record["id"] for record in records if record.get("diverged")]
     if diverged:
         log.warning(
-            "%d of %d candidates diverged and are left out of the pool: %s",
-            len(diverged), len(records), ", ".join(diverged),
+            "%d of %d candidates diverged and are left out of the pool: %s (`diverged` in %s)",
+            len(diverged), len(records), some(diverged), pool.PATH,
         )  # fmt: skip
-    if not diverged and not absent:
-        return
-    without = [*["those that diverged"] * bool(diverged), *["those that are missing"] * bool(absent)]
-    try:
-        meta_split.require(len(records) - len(diverged), f"without {' and '.join(without)} there are")
-    except ValueError as error:
-        raise SweepError(str(error)) from None
+    require_left(experiment, len(records), len(diverged), absent)
 
 
 def _tune(

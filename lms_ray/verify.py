@@ -20,7 +20,7 @@ from lms_ray.data.corpora import Corpus
 from lms_ray.models import brought, folders, shards
 from lms_ray.models.loading import Candidates
 from lms_ray.models.pretrain import materialise
-from lms_ray.pages.progress import Progress, ShownNotes, noting, say
+from lms_ray.pages.progress import Progress, say, telling
 from lms_ray.pages.terminal import show
 from lms_ray.pages.verification import verification_caption, verification_table
 from lms_ray.settings.errors import ConfigError, MissingError
@@ -52,7 +52,7 @@ def run(path: str, target: str, labels: str) -> None:
     experiment = materialise(identity.experiment(store), make=False)
     if target not in experiment.picked_for:
         raise ConfigError(f"--target: found {target}; accepted are {', '.join(experiment.picked_for)}")
-    with hold(store), noting(ShownNotes()):
+    with hold(store), telling():
         _verify(experiment, store, target, labels)
 
 

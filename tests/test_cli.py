@@ -36,12 +36,51 @@ def lms_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
         (["verify", "elsewhere", "--target", "da", "--labels", "x"], "PATH: found no experiment.yaml in "),
         (["status", "elsewhere"], "PATH: found no experiment.yaml in "),
         (["status", "s3:/bucket"], "PATH: found 's3:/bucket'; accepted is a local folder"),
+        ([], "VERB: found none; accepted are sweep, features, "),
+        (["swep"], "VERB: found 'swep'; accepted are sweep, features, "),
+        (["status"], "required: PATH; accepted is: lms-ray status [-h] [--candidates] [--watch [SECONDS]] PATH"),
+        (["status", "a", "b"], "found 'b', which has no place here; accepted is: lms-ray status "),
+        (["export", "a", "--to", "b"], "required: --target; accepted is: lms-ray export [-h] --target LANG "),
+        (["sweep", "--ony"], "found '--ony', which has no place here; accepted is: lms-ray sweep [-h] [--only] "),
+        (["status", "--watch", "elsewhere", "--candidats"], "found '--candidats', which has no place here"),
     ],
 )
 def test_what_is_wrong_is_one_line(lms_ray, capsys: pytest.CaptureFixture, arguments: list[str], said: str):
     status, error = lms_ray(*arguments), capsys.readouterr().err
     assert status in (1, 2)
     assert error.startswith("error: ") and said in error and error.count("\n") == 1, error
+
+
+@pytest.mark.parametrize(
+    ("words", "taken"),
+    [
+        ("sweep --only job.yaml a=1 b=2", {"only": True, "config": "job.yaml", "overrides": ["a=1", "b=2"]}),
+        ("sweep job.yaml --only a=1 b=2", {"only": True, "config": "job.yaml", "overrides": ["a=1", "b=2"]}),
+        ("sweep a=1 job.yaml b=2 --only", {"only": True, "config": "job.yaml", "overrides": ["a=1", "b=2"]}),
+        ("sweep --only a=1", {"only": True, "config": None, "overrides": ["a=1"]}),
+        ("plan --like other a=1", {"like": "other", "config": None, "overrides": ["a=1"]}),
+        ("plan a=1 --like other", {"like": "other", "config": None, "overrides": ["a=1"]}),
+        ("status --watch runs/x", {"watch": 10.0, "path": "runs/x"}),
+        ("status --watch 3 runs/x", {"watch": 3.0, "path": "runs/x"}),
+        ("status runs/x --candidates --watch", {"watch": 10.0, "path": "runs/x", "candidates": True}),
+        ("export --to b --target da a", {"path": "a", "target": "da", "to": "b"}),
+        ("tables --to t a b", {"to": "t", "folders": ["a", "b"]}),
+    ],
+)
+def test_an_option_may_stand_anywhere(words: str, taken: dict[str, object]):
+    arguments = cli._parser(None).parse_args(words.split())
+    found = vars(arguments)
+    if "overrides" in taken:
+        found["config"], found["overrides"] = cli._configuration(arguments)
+    assert {key: found[key] for key in taken} == taken
+
+
+def test_checkpoints_languages_and_overrides_are_told_apart(lms_ray, monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple] = []
+    monkeypatch.setattr("lms_ray.rank.rank", lambda *of: asked.append(of))
+    words = "rank a --checkpoint b=1/c data.root=/d --target da sweep.seeds=2 --checkpoint s3://x?seed=1"
+    assert lms_ray(*words.split()) == 0
+    assert asked == [("a", ["b=1/c", "s3://x?seed=1"], ["da"], ["data.root=/d", "sweep.seeds=2"])]
 
 
 def test_a_plan_refuses_a_folder_of_another_experiment_as_the_job_does(

@@ -95,7 +95,7 @@ def test_what_does_not_fit_the_pool_is_refused_before_anything_is_encoded(
     config = json.loads((relabelled / "config.json").read_text())
     config["id2label"]["0"] = "NEW"
     (relabelled / "config.json").write_text(json.dumps(config))
-    bad = [encoder_folder, pickled, tmp_path / "nowhere", "data.root=x"]
+    bad = [encoder_folder, pickled, tmp_path / "nowhere"]
     assert lms_ray("rank", there, "--checkpoint", fine, *bad) == 2
     said = capsys.readouterr().err
     assert (
@@ -103,7 +103,8 @@ def test_what_does_not_fit_the_pool_is_refused_before_anything_is_encoded(
     )
     assert f"--checkpoint: {pickled}: it has no safetensors, and allow_pickled does not name it" in said
     assert f"{tmp_path / 'nowhere'}: found no such folder" in said
-    assert "data.root=x: found no such folder" in said and "key=value stands before --checkpoint" in said
+    assert lms_ray("rank", there, "--checkpoint", fine, "sweep.seeds=x") == 2, "an override may stand anywhere"
+    assert "error: sweep.seeds: found 'x'" in capsys.readouterr().err
     assert lms_ray("rank", there, "--checkpoint", relabelled) == 2
     assert "its labels differ: it lacks" in capsys.readouterr().err
     assert not list(there.glob("newcomers/*/DONE.json"))

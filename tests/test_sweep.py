@@ -11,7 +11,6 @@ from lms_ray.cluster.giving_up import Tries
 from lms_ray.models.candidates import Recipe
 from lms_ray.pages.progress import Progress
 from lms_ray.settings.candidates import Candidate, Sweep
-from lms_ray.settings.choosing import MetaSplit
 from lms_ray.settings.errors import SweepError
 from lms_ray.settings.loading import load
 from lms_ray.store import missing, pool
@@ -30,17 +29,26 @@ def test_they_are_said_and_are_not_of_the_pool(tmp_path, caplog: pytest.LogCaptu
     store = Store(str(tmp_path))
     pool.write(store, records(8, 2), {})
     with caplog.at_level(logging.WARNING, "lms_ray"):
-        _check_left(records(8, 2), 0, MetaSplit())
-    assert "2 of 10 candidates diverged and are left out of the pool: diverged-0, diverged-1" in caplog.text
+        _check_left(records(8, 2), 0, load("quickstart"))
+        _check_left(records(8, 30), 0, load("quickstart"))
+    assert "2 of 10 candidates diverged and are left out of the pool: diverged-0, diverged-1 (" in caplog.text
+    assert "30 of 38 candidates diverged and are left out of the pool: diverged-0, diverged-1, " in caplog.text
+    assert "diverged-3 and 26 more (`diverged` in candidates.parquet)" in caplog.text
     assert pool.candidates(store) == [f"good-{number}" for number in range(8)]
     assert len(pool.read(store)) == 10
 
 
-def test_too_few_that_are_left_end_the_job(tmp_path):
-    with pytest.raises(
-        SweepError, match=r"without those that diverged there are 4 candidates, which meta_split divides"
+def test_too_few_that_are_left_end_the_job_with_what_gives_more(tmp_path):
+    for overrides, ways in (
+        ([], "have more candidates, with sweep.seeds above 4 or more values of sweep.learning_rate, sweep.epochs or "),
+        (["sweep.search=optuna", "sweep.candidates=10"], "have more proposed, with sweep.candidates above 10"),
+        (["sweep.checkpoints=/models/*"], "name more in sweep.checkpoints"),
     ):
-        _check_left(records(4, 6), 0, MetaSplit())
+        with pytest.raises(
+            SweepError, match=r"without those that diverged there are 4 candidates, which meta_split divides"
+        ) as refused:
+            _check_left(records(4, 6), 0, load("quickstart", overrides))
+        assert f"at least 2 in each part. {ways}" in str(refused.value)
 
 
 def test_a_pool_with_holes_is_refused_or_taken_with_a_loud_word(tmp_path, caplog: pytest.LogCaptureFixture):
@@ -57,8 +65,11 @@ def test_a_pool_with_holes_is_refused_or_taken_with_a_loud_word(tmp_path, caplog
     assert re.search(rf"THE POOL HAS HOLES: {said}", caplog.text)
     _take_missing(store, [], 10, accepted=2)
     assert missing.read(store) == []
-    with pytest.raises(SweepError, match="without those that diverged and those that are missing there are 4"):
-        _check_left(records(4, 2), 2, MetaSplit())
+    with pytest.raises(
+        SweepError,
+        match=r"without those that diverged and those that are missing there are 4 .* run the job again to try the 2 ",
+    ):
+        _check_left(records(4, 2), 2, load("quickstart"))
 
 
 def test_a_search_goes_on_with_its_own_candidates_only(tmp_path, task, encoder, sentences):

@@ -108,11 +108,18 @@ def test_a_tracker_whose_package_is_missing_is_refused(monkeypatch: pytest.Monke
         Trackers(wandb="project").require_packages()
 
 
-def test_one_that_cannot_be_reached_ends_the_job_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_be_reached_ends_the_job_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    experiment = load("quickstart", ["trackers.mlflow=http://127.0.0.1:9"])
-    with pytest.raises(ConfigError, match=r"^trackers\.mlflow: "):
+    experiment = load("quickstart", ["trackers.mlflow=http://user:secret@127.0.0.1:9"])
+    with caplog.at_level("INFO", "lms_ray"), pytest.raises(ConfigError) as refused:
         trackers.callbacks(experiment)
+    assert "trackers.mlflow: reaching http://127.0.0.1:9" in caplog.text, "it may try for long"
+    assert str(refused.value) == (
+        "trackers.mlflow: found http://127.0.0.1:9, which does not answer (Connection refused); accepted is what this "
+        "machine reaches, or null for none"
+    )
 
 
 def test_one_that_goes_away_is_told_no_more(caplog: pytest.LogCaptureFixture) -> None:
@@ -126,7 +133,7 @@ def test_one_that_goes_away_is_told_no_more(caplog: pytest.LogCaptureFixture) ->
             raise ConnectionError("http://user:secret@host is gone")
 
     gone = Gone()
-    told = Told("mlflow", gone)  # type: ignore[arg-type]
+    told = Told("mlflow", gone, "http://host")  # type: ignore[arg-type]
     for _ in range(2):
         told.on_trial_start(0, [], None)
     assert gone.asked == 1
@@ -138,7 +145,7 @@ def test_an_epoch_is_told_by_its_number_also_of_a_candidate_that_goes_on() -> No
     told: list[dict[str, Any]] = []
     tracker = SimpleNamespace(setup=lambda: None, log_trial_result=lambda iteration, trial, result: told.append(result))
     result = {"epoch": 3, "loss": 0.5, "training_iteration": 1, "record": {}}
-    Told("mlflow", tracker).on_trial_result(9, [], None, result)  # type: ignore[arg-type]
+    Told("mlflow", tracker, "http://host").on_trial_result(9, [], None, result)  # type: ignore[arg-type]
     assert told == [{"epoch": 3, "loss": 0.5, "training_iteration": 3}]
 
 

@@ -11,8 +11,10 @@ import ray
 
 from lms_ray.cluster.head import answers
 from lms_ray.cluster.resources import address_of, fitting_now
+from lms_ray.pages.progress import waiting
 from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.resources import Cluster, Resources
+from lms_ray.settings.uris import without_credentials
 from lms_ray.tasks.pretrained import first_line
 
 # Read in the driver's process when Ray's libraries start there.
@@ -48,11 +50,14 @@ def connect(settings: Cluster, **stages: Resources) -> Iterator[None]:
     """
     with _environment():
         address = address_of(settings)
-        _require_answer(address)
-        yield from _connected(address, settings, stages)
+        what = "starting Ray" if address == "local" else f"connecting to Ray at {without_credentials(address)}"
+        with waiting("cluster", what, in_log=True):
+            _require_answer(address)
+            _connect(address, settings)
+        yield from _connected(address, stages)
 
 
-def _connected(address: str, settings: Cluster, stages: Mapping[str, Resources]) -> Iterator[None]:
+def _connect(address: str, settings: Cluster) -> None:
     cpus = settings.cpus if address == "local" else None
     try:
         ray.init(
@@ -60,6 +65,9 @@ def _connected(address: str, settings: Cluster, stages: Mapping[str, Resources])
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _no_cluster(address, first_line(error)) from error
+
+
+def _connected(address: str, stages: Mapping[str, Resources]) -> Iterator[None]:
     try:
         if address == "local":
             for stage, resources in stages.items():

@@ -16,6 +16,7 @@ from functools import partial
 import ray
 
 from lms_ray.cluster.beside import beside
+from lms_ray.pages.progress import end_bars
 
 LOOK_EVERY = 2.0  # seconds
 ANSWER_WITHIN = 5.0  # seconds
@@ -59,6 +60,7 @@ def answers(address: str, within: float) -> None:
 
 def _end(why: str, give_up: Callable[[], None]) -> None:
     how = "what is done is kept, and the same command goes on from here, on a cluster as soon as it has a head again"
+    end_bars()
     print(f"error: {why}; {how}", file=sys.stderr, flush=True)
     try:
         give_up()

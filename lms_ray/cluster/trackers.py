@@ -29,7 +29,8 @@ def callbacks(experiment: Experiment) -> list[tune.Callback]:
     Raises:
         ConfigError: one cannot be reached.
     """
-    return [Told(name, tracker) for name, tracker in _configured(experiment)]
+    where = experiment.trackers.model_dump(mode="json")  # without credentials
+    return [Told(name, tracker, where[name]) for name, tracker in _configured(experiment)]
 
 
 def _configured(experiment: Experiment) -> Iterator[tuple[str, LoggerCallback]]:
@@ -54,17 +55,19 @@ class Told(tune.Callback):
     Args:
         name: of the tracker.
         tracker: Ray's callback for it.
+        where: it is, as it is configured.
 
     Raises:
         ConfigError: the tracker cannot be reached.
     """
 
-    def __init__(self, name: str, tracker: LoggerCallback):
+    def __init__(self, name: str, tracker: LoggerCallback, where: str):
         self.name, self.tracker, self.answers = name, tracker, True
+        log.info("trackers.%s: reaching %s", name, where)  # it may try for half a minute
         try:
             tracker.setup()
         except Exception as error:  # each library has errors of its own
-            raise ConfigError(f"trackers.{name}: {without_credentials(first_line(error))}") from error
+            raise _unreached(name, where, error) from error
 
     def on_trial_start(self, iteration: int, trials: Sequence[Trial], trial: Trial, **info: Any) -> None:
         """A candidate begins, or begins again."""
@@ -99,6 +102,21 @@ class Told(tune.Callback):
             self.answers = False
             reason = without_credentials(first_line(error))
             log.warning("trackers.%s: %s; it is told no more, and the sweep goes on", self.name, reason)
+
+
+def _unreached(name: str, where: str, error: BaseException) -> ConfigError:
+    """What keeps a tracker from being told; of a connection that fails, what the system says and no library's words."""
+    root, chain = error, [error]
+    while (under := root.__cause__ or root.__context__) and under not in chain:
+        root = under
+        chain.append(root)
+    if not any(isinstance(one, OSError) for one in chain):
+        return ConfigError(f"trackers.{name}: {without_credentials(first_line(error))}")
+    reason = (isinstance(root, OSError) and root.strerror) or first_line(root)
+    return ConfigError(
+        f"trackers.{name}: found {where}, which does not answer ({reason}); accepted is what this machine reaches, or "
+        "null for none"
+    )
 
 
 class _EventFiles(TBXLoggerCallback):

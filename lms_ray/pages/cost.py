@@ -73,9 +73,9 @@ def bill(rows: Sequence[Spent], prices: Prices) -> list[str]:
         (
             row.stage,
             row.market or UNLABELLED,
-            f"{brief(row.hours)} {row.unit}-hours",
-            brief(row.lost),
-            brief(row.failed),
+            took(row.hours, row.unit),
+            took(row.lost, row.unit),
+            took(row.failed, row.unit),
             money(prices(row.hours, row.unit, row.market)),
         )
         for row in rows
@@ -94,11 +94,14 @@ def bill(rows: Sequence[Spent], prices: Prices) -> list[str]:
     return [*lines, f"without a price: {', '.join(sorted(without))}"] if without else lines
 
 
-def brief(value: float) -> str:
-    """Hours with two digits that say something, or whole ones."""
-    if value < 0.1:
-        return f"{value:.2g}"
-    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+def took(hours: float, unit: Unit) -> str:
+    """Hours of GPUs or cores in words: `0.25 GPU-hours`, `2.5 core-minutes`; 0 is `0`."""
+    if not hours:
+        return "0"
+    if hours >= 0.1:
+        return f"{hours:,.2f} {unit}-hours" if hours < 100 else f"{hours:,.0f} {unit}-hours"
+    minutes = 60 * hours
+    return f"{minutes:.1f} {unit}-minutes" if minutes >= 1 else f"{60 * minutes:.2g} {unit}-seconds"
 
 
 def money(value: float | None) -> str:

@@ -9,16 +9,18 @@ from statistics import fmean, median
 
 from tabulate import tabulate
 
+from lms_ray.choosing.split import require_left
 from lms_ray.data import toy
 from lms_ray.models import pretrain
 from lms_ray.models.job import Job
 from lms_ray.models.work import Stage, Work
-from lms_ray.pages.cost import NO_PRICE, Prices, brief, money
-from lms_ray.pages.progress import span
+from lms_ray.pages.cost import NO_PRICE, Prices, money, took
+from lms_ray.pages.counting import span
 from lms_ray.pages.terminal import readable, show
+from lms_ray.settings.candidates import grid
 from lms_ray.settings.experiment import Experiment
-from lms_ray.settings.resources import Cluster, Resources
-from lms_ray.store import identity, status
+from lms_ray.settings.resources import Cluster, Resources, Unit
+from lms_ray.store import identity, lineage, status
 from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 from lms_ray.store.status import Status
@@ -57,6 +59,7 @@ def show_plan(experiment: Experiment, like: str | None = None) -> None:
 
     Raises:
         ConfigError, DataError: a setting, a file, the encoder or a checkpoint is not what is accepted.
+        SweepError: so many candidates have diverged that the sweep would end with this; raised after the plan is shown.
     """
     store = Store(experiment.folder)
     identity.require_same(experiment, store)
@@ -75,10 +78,13 @@ def show_plan(experiment: Experiment, like: str | None = None) -> None:
 def _show(job: Job, uses_of: Mapping[str, Sequence[Use]], found: Status | None) -> None:
     job.check()
     work = Work(job)
-    amounts = [(name, readable(text)) for name, text in [*_amounts(work), *_rerun(found)]]
+    amounts = [
+        (name, readable(text)) for name, text in [*_amounts(work), *_rerun(found, _diverged(job.experiment, found))]
+    ]
     estimates = _estimates(work, uses_of)
     show(tabulate(amounts, tablefmt="plain", disable_numparse=True))
     show("\n" + "\n".join(_costs(estimates, Prices.of(job.experiment))))
+    require_left(job.experiment, work.candidates, _diverged(job.experiment, found), absent=0)
 
 
 def _amounts(work: Work) -> list[tuple[str, str]]:
@@ -114,17 +120,35 @@ def _amounts(work: Work) -> list[tuple[str, str]]:
     ]
 
 
-def _rerun(found: Status | None) -> list[tuple[str, str]]:
-    """What the command would do of the sweep, where a part of it was done before."""
+def _diverged(experiment: Experiment, found: Status | None) -> int:
+    """How many of the candidates that are planned have diverged, and would again."""
+    made_by = ("task", "seed", "source", "train_on", "finetune")
+    if found is None or found.experiment is None:
+        return 0
+    if lineage.differing(*(lineage.settings(each, made_by) for each in (found.experiment, experiment))):
+        return 0
+    planned = {_setting(candidate.id("")) for candidate in grid(experiment.sweep)}
+    diverged = [_setting(candidate.id) for candidate in found.candidates if candidate.state == "diverged"]
+    return sum(setting in planned for setting in diverged) if planned else len(diverged)
+
+
+def _setting(name: str) -> str:
+    """A candidate's id without the hash at its end."""
+    return name.rpartition("-")[0]
+
+
+def _rerun(found: Status | None, diverged: int) -> list[tuple[str, str]]:
+    """What has diverged, and what the command would do of the sweep, where a part of it was done before."""
     if found is None or found.wanted is None:
         return []
+    said = [("diverged", f"{diverged:,} candidates, which are left out of the pool")] if diverged else []
     left = found.wanted - found.tuned
-    numbers = {state: found.count(state) for state in ("failed", "lost", "preempted", "training")}
+    numbers = {state: found.count(state) for state in ("failed", "lost", "preempted", "stopped", "training")}
     numbers["not begun"] = left - sum(numbers.values())
-    if left <= 0 or numbers["not begun"] == found.wanted:
-        return []
-    said = ", ".join(f"{number:,} {state}" for state, number in numbers.items() if number)
-    return [("a rerun fine-tunes", f"{left:,} of {found.wanted:,} candidates ({said})")]
+    if left > 0 and numbers["not begun"] != found.wanted:
+        why = ", ".join(f"{number:,} {state}" for state, number in numbers.items() if number)
+        said.append(("a rerun fine-tunes", f"{left:,} of {found.wanted:,} candidates ({why})"))
+    return said
 
 
 def _kept(experiment: Experiment, candidates: int, size: float) -> str:
@@ -194,7 +218,7 @@ def _costs(estimates: Sequence[Estimate], prices: Prices) -> list[str]:
         [
             estimate.stage,
             estimate.work,
-            f"{brief(estimate.hours)} {estimate.resources.unit}-hours",
+            took(estimate.hours, estimate.resources.unit),
             "-" if estimate.wall is None else f"{span(estimate.wall)} with {estimate.workers:,} workers",
             *(money(price) for price in of_markets),
             estimate.source,
@@ -215,11 +239,11 @@ def _costs(estimates: Sequence[Estimate], prices: Prices) -> list[str]:
 
 
 def _in_all(estimates: Sequence[Estimate]) -> str:
-    of_unit: dict[str, float] = {}
+    of_unit: dict[Unit, float] = {}
     for estimate in estimates:
         unit = estimate.resources.unit
         of_unit[unit] = of_unit.get(unit, 0.0) + estimate.hours
-    return ", ".join(f"{brief(total)} {unit}-hours" for unit, total in of_unit.items())
+    return ", ".join(took(total, unit) for unit, total in of_unit.items())
 
 
 def _bytes(count: float) -> str:

@@ -1,12 +1,22 @@
-"""What a job says while it runs, for a terminal and for its log: lines of progress, and notes of what was left out."""
+"""What a job says while it runs: bars in a terminal, lines of progress in a log, and notes of what was left out."""
 
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from lms_ray.pages.terminal import show
+from lms_ray.pages.counting import Count, span
+from lms_ray.pages.terminal import can_redraw, show
 from lms_ray.settings.uris import without_credentials
+
+if TYPE_CHECKING:
+    from lms_ray.pages.bars import Screen
+
+BAR_EVERY = 0.5  # seconds between two counts for a bar
+_screen: "Screen | None" = None
+"""Where there are bars at the moment."""
 
 
 def say(stage: str, line: str) -> None:
@@ -57,8 +67,66 @@ def noting(notes: Notes) -> Iterator[Notes]:
         package.setLevel(level)
 
 
+@contextmanager
+def telling() -> Iterator[None]:
+    """Tell a user for the length of the block: notes as lines, and progress as bars where stdout is a terminal."""
+    global _screen
+    with noting(ShownNotes()):
+        if _screen or not can_redraw():
+            yield
+            return
+        from lms_ray.pages.bars import Screen  # what rich takes to start is for a terminal only
+
+        _screen = Screen()
+        try:
+            with _screen.keeping():
+                yield
+        finally:
+            _screen = None
+
+
+def end_bars() -> None:
+    """Give the terminal back, in a process that ends at once and leaves no block."""
+    if _screen:
+        for row in list(_screen.rows):
+            _screen.drop(row)
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A row for what cannot be counted."""
+
+    stage: str
+    text: str
+    since: float = field(default_factory=time.monotonic)
+    share: None = None
+    parting: None = None
+
+    @property
+    def words(self) -> list[str]:
+        return [f"{self.text}, for {span(time.monotonic() - self.since)}"]
+
+
+@contextmanager
+def waiting(stage: str, text: str, in_log: bool = False) -> Iterator[None]:
+    """Show that something goes on which cannot be counted, for the length of the block; bars take its place.
+
+    Args:
+        stage: name in front of the line.
+        text: what goes on.
+        in_log: say it also where there are no bars, in a line.
+    """
+    if _screen:
+        with _screen.keeping(_Waiting(stage, text)):
+            yield
+        return
+    if in_log:
+        say(stage, f"{text} ...")
+    yield
+
+
 class Progress:
-    """Prints done, running, failed and lost units, speed and time left, at most once in `every` seconds.
+    """Shows done, running, failed and lost units, speed and time left: as a bar, or a line in every `every` seconds.
 
     Args:
         stage: name in front of the line.
@@ -69,37 +137,33 @@ class Progress:
     """
 
     def __init__(self, stage: str, unit: str, total: int, done: int = 0, every: float = 5.0):
-        self.stage, self.unit, self.total, self.every = stage, unit, total, every
-        self.before = self.done = done
-        self.started = time.monotonic()
-        self.printed = float("-inf")
-        say(stage, f"{total} {unit}, {done} of them done before")
+        self.count, self.every = Count(stage, unit, total, done), every
+        self.shown = float("-inf")
+        self.is_bar = _screen is not None and done < total
+        if _screen and self.is_bar:  # which is kept nowhere else: Tune pickles its callbacks, and this with them
+            _screen.add(self.count)
+        else:
+            say(stage, f"{total} {unit}, {done} of them done before")
+
+    @property
+    def done(self) -> int:
+        """Units that are done."""
+        return self.count.done
 
     @property
     def is_due(self) -> bool:
-        """Whether the next line would be printed, also where it is not the last one."""
-        return time.monotonic() - self.printed >= self.every
+        """Whether the next state would be shown, also where it is not the last one."""
+        return time.monotonic() - self.shown >= (BAR_EVERY if self.is_bar else self.every)
 
     def show(self, done: int, running: int | None = None, failed: int = 0, lost: int = 0) -> None:
         """Report the state; the last unit's line is always printed."""
-        self.done = done
-        left = self.total - done - failed - lost
-        if not self.is_due and left > 0:
+        self.count.tell(done, running, failed, lost, given_up=failed + lost)
+        if not self.is_due and self.count.left > 0:
             return
-        self.printed = now = time.monotonic()
-        line = f"{done}/{self.total} done"
-        if running is not None:
-            line += f", {running} running, {failed} failed" + f", {lost} lost" * bool(lost)
-        fresh = done - self.before
-        if fresh:
-            rate = fresh / (now - self.started)
-            line += f", {rate * 3600:.0f} {self.unit}/h, {span(left / rate)} left"
-        say(self.stage, line)
-
-
-def span(seconds: float) -> str:
-    """A length of time in words."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+        self.shown = now = time.monotonic()
+        if self.is_bar and self.count.left > 0:
+            return
+        say(self.count.stage, self.count.line(now))
+        if _screen and self.is_bar:
+            _screen.drop(self.count)
+        self.is_bar = False

@@ -1,9 +1,7 @@
-"""How far an experiment is, for a terminal: once, or again and again until it is done."""
+"""How far an experiment is, for a terminal or a log."""
 
 import shlex
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
 from typing import get_args
@@ -11,9 +9,9 @@ from typing import get_args
 from tabulate import tabulate
 
 from lms_ray.pages.cost import Prices, bill, spent
-from lms_ray.pages.progress import Notes, noting, span
+from lms_ray.pages.counting import span
+from lms_ray.pages.progress import Notes, noting
 from lms_ray.pages.terminal import readable, show
-from lms_ray.settings.errors import ConfigError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.uris import split, without_credentials
 from lms_ray.store import identity, status
@@ -22,7 +20,6 @@ from lms_ray.store.status import Candidate, State, Status
 
 FEW = 30  # candidates that are listed without being asked for
 LONGEST = 80  # letters of a reason, in a table
-CLEAR = "\x1b[H\x1b[2J"
 
 
 def show_status(path: str, all_candidates: bool = False) -> None:
@@ -38,80 +35,58 @@ def show_status(path: str, all_candidates: bool = False) -> None:
     """
     with noting(Notes()) as notes:
         found = status.read(Store(path, "PATH"))
-    show("\n".join([*notes.lines, *_lines(found, all_candidates)]))
+    show("\n".join([*notes.lines, *lines(found, all_candidates)]))
 
 
-def watch(path: str, every: float, all_candidates: bool = False) -> None:
-    """Show the status again and again, until everything is done or Ctrl-C; an experiment may yet have to begin.
-
-    Args:
-        path: the experiment's folder, local path or URI.
-        every: seconds between two looks.
-        all_candidates: list each candidate, however many they are.
-
-    Raises:
-        StorageError: the folder cannot be read.
-    """
-    store, notes = Store(path, "PATH"), Notes()
-    try:
-        while True:
-            try:
-                with noting(notes):  # the same for all looks: a fault is told only once
-                    found = status.read(store)
-            except ConfigError:
-                show(f"{store.where()}: nothing yet; its data are being read, or no job has begun")
-                time.sleep(every)
-                continue
-            faults = list(dict.fromkeys(notes.lines))
-            clock = time.strftime("%H:%M:%S", time.localtime(found.time))
-            text = "\n".join([f"{store.where()} at {clock}", *faults, *_lines(found, all_candidates)])
-            show(CLEAR + text if sys.stdout.isatty() else f"{text}\n")
-            if not found.missing:
-                return
-            time.sleep(every)
-    except KeyboardInterrupt:
-        return
-
-
-def _lines(found: Status, all_candidates: bool) -> Iterator[str]:
-    yield from _stages(found)
-    yield from _drivers(found)
+def lines(found: Status, all_candidates: bool) -> Iterator[str]:
+    """All that there is to say of an experiment."""
+    yield from (stage_line(found, stage) for stage in status.STAGES)
+    yield from drivers(found)
     if found.candidates and (all_candidates or len(found.candidates) <= FEW):
         yield ""
-        yield from _table(found)
+        yield from table(found.candidates, found.time)
     else:
-        yield from _unwell(found)
+        yield from unwell(found)
     yield ""
     yield from bill(spent(found.uses), Prices.of(found.experiment))
     yield ""
-    yield from _next(found)
+    yield from how_to_go_on(found)
 
 
-def _unwell(found: Status) -> Iterator[str]:
+def unwell(found: Status) -> Iterator[str]:
     """Of many candidates, how many are in a state that is not as it should be, and one of them."""
-    for state in ("failed", "lost", "preempted"):
+    for state in ("failed", "lost", "preempted", "stopped"):
         if some := [candidate for candidate in found.candidates if candidate.state == state]:
             yield f"{len(some)} {state}, among them {some[0].id}: {_what_happened(some[0], found.time)}"
 
 
-def _stages(found: Status) -> Iterator[str]:
-    numbers = {state: found.count(state) for state in get_args(State) if found.count(state)}
-    listed = ", ".join(f"{number} {state}" for state, number in numbers.items())
-    said = "" if numbers.keys() <= {"done"} else f": {listed}"
-    wanted, to_encode = ("?" if number is None else number for number in (found.wanted, found.to_encode))
-    rankers = "?" if found.experiment is None else found.experiment.number_of_rankers
-    told = {
-        "sweep": f"{found.tuned}/{wanted} candidates{said}",
-        "features": f"{found.encoded}/{to_encode} candidates",
-        "ranking": f"{found.rankers}/{rankers} rankers",
-        "selection": "",
-        "report": found.store.where(status.REPORT),
-    }
-    for stage, text in told.items():
-        yield f"{'·' if stage in found.missing else '✓'} {stage:10} {text}".rstrip()
+def counted(found: Status, stage: str) -> tuple[int, int | None, str] | None:
+    """How many units of a stage are done, how many there are if that is known, and what they are; None without any."""
+    rankers = None if found.experiment is None else found.experiment.number_of_rankers
+    return {
+        "sweep": (found.tuned, found.wanted, "candidates"),
+        "features": (found.encoded, found.to_encode, "candidates"),
+        "ranking": (found.rankers, rankers, "rankers"),
+    }.get(stage)
 
 
-def _drivers(found: Status) -> Iterator[str]:
+def stage_line(found: Status, stage: str) -> str:
+    """A stage, whether it is done, and how far it is."""
+    told = ""
+    if of_stage := counted(found, stage):
+        done, total, unit = of_stage
+        told = f"{done}/{'?' if total is None else total} {unit}"
+    if stage == "sweep":
+        numbers = {state: found.count(state) for state in get_args(State) if found.count(state)}
+        listed = ", ".join(f"{number} {state}" for state, number in numbers.items())
+        told += "" if numbers.keys() <= {"done"} else f": {listed}"
+    if stage == "report" and found.reported:
+        told = found.store.where(status.REPORT) + ", which is older than what is missing" * (stage in found.missing)
+    return f"{'·' if stage in found.missing else '✓'} {stage:10} {told}".rstrip()
+
+
+def drivers(found: Status) -> Iterator[str]:
+    """Who is at work, or was."""
     for claim in found.drivers:
         who = claim.driver or f"{found.store.where(claim.path)}: broken"
         gone = "; it is gone" if claim.is_gone(found.time) else ""
@@ -120,9 +95,10 @@ def _drivers(found: Status) -> Iterator[str]:
         yield "driver: none"
 
 
-def _table(found: Status) -> list[str]:
-    header = ("candidate", "state", "attempts", "device", "market", "seconds", "dev score")
-    rows = [[readable(cell) for cell in _row(candidate, found.time)] for candidate in found.candidates]
+def table(candidates: Sequence[Candidate], now: float) -> list[str]:
+    """A line for each candidate, below a header."""
+    header = ("candidate", "state", "attempts", "device", "market", "time", "dev score")
+    rows = [[readable(cell) for cell in _row(candidate, now)] for candidate in candidates]
     return tabulate(rows, header, tablefmt="plain", disable_numparse=True).splitlines()
 
 
@@ -134,7 +110,7 @@ def _row(candidate: Candidate, now: float) -> tuple[str, ...]:
         state = f"training epoch {epoch} of {last.planned}, for {begun}"
     elif candidate.state == "failed":
         state = f"failed: {_what_happened(candidate, now)}"
-    elif candidate.state in ("lost", "preempted"):
+    elif candidate.state in ("lost", "preempted", "stopped"):
         state = f"{candidate.state} {_what_happened(candidate, now)}"
     if candidate.preemptions and candidate.state != "preempted":
         state += f", preempted {_times(candidate.preemptions)}"
@@ -144,8 +120,8 @@ def _row(candidate: Candidate, now: float) -> tuple[str, ...]:
         str(len(candidate.attempts) or "-"),
         (last.machine.accelerator or "CPU") if last else "-",
         (last.machine.market or "-") if last else "-",
-        f"{sum(attempt.use.seconds for attempt in candidate.attempts):.0f}" if last else "-",
-        "-" if candidate.dev_score is None else f"{candidate.dev_score:.4f}",
+        span(sum(attempt.use.seconds for attempt in candidate.attempts)) if last else "-",
+        "-" if candidate.dev_score is None or candidate.state == "diverged" else f"{candidate.dev_score:.4f}",
     )
 
 
@@ -154,13 +130,13 @@ def _since(then: float, now: float) -> str:
 
 
 def _what_happened(candidate: Candidate, now: float) -> str:
-    """Why a candidate failed; or where it was lost or preempted, and how often."""
+    """Why a candidate failed; or where it was lost, preempted or stopped, and how often."""
     if candidate.state == "failed":
         return shorten(candidate.reason, LONGEST) or "nothing says why"
     if not candidate.attempts:
         return "before anything was recorded"
     last = candidate.attempts[-1]
-    often = candidate.losses if candidate.state == "lost" else candidate.preemptions
+    often = {"lost": candidate.losses, "preempted": candidate.preemptions}.get(candidate.state, 1)
     where = f"in epoch {min(last.epochs + 1, last.planned)} of {last.planned}, {_since(last.seen, now)} ago"
     return where if often == 1 else f"{where}, {_times(often)} so far"
 
@@ -169,7 +145,8 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _next(found: Status) -> Iterator[str]:
+def how_to_go_on(found: Status) -> Iterator[str]:
+    """What is missing, and the command that does it; or what to do with what is done."""
     if not found.missing:
         yield "done"
         if found.experiment:

@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 
 LOST_AFTER = 5 * attempts.BEAT_EVERY  # seconds
 
-State = Literal["done", "diverged", "training", "failed", "lost", "preempted", "waiting"]
-"""`failed`, `lost` and `preempted`: what ended the last attempt; the candidate is tried again, now or by a rerun."""
+State = Literal["done", "diverged", "training", "failed", "lost", "preempted", "stopped", "waiting"]
+"""`failed`, `lost`, `preempted`, and `stopped` in order with its driver: what ended the last attempt; the candidate is
+tried again, now or by a rerun."""
 STAGES = ("sweep", "features", "ranking", "selection", "report")
 REPORT = "report/report.html"
 USES = TypeAdapter(list[Use])
@@ -51,9 +52,9 @@ class Candidate:
 
     @property
     def losses(self) -> int:
-        """How often its worker or node was lost without notice, or its driver."""
-        lost = sum(attempt.outcome in (None, "lost") for attempt in self.attempts)
-        return lost - (self.state == "training")
+        """How often its worker or node was lost without notice; with its driver, the last time only."""
+        lost = sum(attempt.outcome == "lost" for attempt in self.attempts)
+        return lost + (self.state == "lost" and bool(self.attempts) and self.attempts[-1].outcome is None)
 
     @property
     def preemptions(self) -> int:
@@ -141,10 +142,11 @@ def read(store: Store) -> Status:
     experiment, table, holes = _experiment(store), _pool(found), _holes(found)
     drivers, now = tuple(lock.claims(store)), time.time()
     beat = max((claim.modified for claim in drivers if not claim.is_gone(now)), default=None)
+    cut: State = "lost" if drivers else "stopped"  # a driver that ends in order, also by Ctrl-C, gives up its claim
     given_up = {hole.id: hole for hole in holes}
     begun = {
         candidate.id: candidate
-        for candidate in each(lambda name: _look(found, name, beat, given_up.get(name)), found.in_(pool.FOLDER))
+        for candidate in each(lambda name: _look(found, name, beat, cut, given_up.get(name)), found.in_(pool.FOLDER))
     }
     encoded, fitted, averaged = (
         dict(zip(units, each(found.done, units), strict=True))
@@ -244,7 +246,7 @@ class _Found:
         return sorted(tried, key=lambda each: each[0].place)
 
 
-def _look(found: _Found, name: str, beat: float | None, hole: Missing | None) -> Candidate:
+def _look(found: _Found, name: str, beat: float | None, cut: State, hole: Missing | None) -> Candidate:
     """What became of a candidate that was begun.
 
     Args:
@@ -252,6 +254,7 @@ def _look(found: _Found, name: str, beat: float | None, hole: Missing | None) ->
         name: of the candidate.
         beat: when the driver was last heard of, None where none is at work; by the storage's clock as well as the
             times of the attempts.
+        cut: what became of those that nobody is at work on any more, and of which nobody says how they ended.
         hole: what the last sweep that ended says of it, if it was given up.
     """
     unit = pool.unit(name)
@@ -269,7 +272,7 @@ def _look(found: _Found, name: str, beat: float | None, hole: Missing | None) ->
     if last and last.outcome is None:
         # NaN, where the storage does not say the time: believe that it is at work.
         is_at_work = beat is not None and not beat - modified > LOST_AFTER
-        return Candidate(name, "training" if is_at_work else "lost", of_candidate)
+        return Candidate(name, "training" if is_at_work else cut, of_candidate)
     state: State = "waiting"
     if last and last.outcome in ("failed", "lost", "preempted"):
         state = last.outcome

@@ -11,6 +11,7 @@ from lms_ray.data.examples import TaggedSentence
 from lms_ray.models.job import Job
 from lms_ray.models.work import Work
 from lms_ray.pages.plan import show_plan
+from lms_ray.settings.errors import SweepError
 from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import ConfigError, load
 from lms_ray.store import lineage
@@ -178,3 +179,24 @@ def test_what_a_rerun_would_do_again(tmp_path: Path, capsys: pytest.CaptureFixtu
     for name in (failed, lost, preempted, others[0]):
         made.finished(store, name)
     assert "a rerun fine-tunes" not in planned(experiment, capsys), "all is done"
+
+
+def test_what_diverged_is_said_and_if_the_sweep_would_end_for_it(tmp_path: Path, capsys: pytest.CaptureFixture):
+    store = Store(str(tmp_path / "pos"))
+    experiment = made.configured(store, "sweep.seeds=5")
+    first, second, third, *others = made.ids(experiment)
+    for name in (first, second):
+        made.finished(store, name, diverged=True)
+    for name in others:
+        made.finished(store, name)
+    lines = planned(experiment, capsys)
+    assert lines["diverged"] == ["2 candidates, which are left out of the pool"]
+    assert lines["a rerun fine-tunes"] == ["1 of 10 candidates (1 not begun)"]
+    made.finished(store, third, diverged=True)
+    with pytest.raises(SweepError, match=r"^without those that diverged there are 7 .* sweep\.seeds above 5 or "):
+        show_plan(experiment)
+    assert "diverged" in capsys.readouterr().out, "the plan itself is shown before"
+    more = experiment.model_copy(update={"sweep": experiment.sweep.model_copy(update={"seeds": 6})})
+    assert planned(more, capsys)["diverged"] == ["3 candidates, which are left out of the pool"]
+    otherwise = experiment.model_copy(update={"finetune": experiment.finetune.model_copy(update={"warmup": 0.5})})
+    assert "diverged" not in planned(otherwise, capsys), "these would be other candidates"

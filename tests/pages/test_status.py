@@ -14,7 +14,9 @@ import pytest
 
 import made_folders as made
 from lms_ray import cli
-from lms_ray.pages.status import show_status, watch
+from lms_ray.pages.cost import took
+from lms_ray.pages.status import show_status
+from lms_ray.pages.watch import watch
 from lms_ray.settings.loading import load
 from lms_ray.store import lock, missing
 from lms_ray.store.attempts import Use
@@ -23,6 +25,7 @@ from lms_ray.store.missing import Missing
 
 SHOW = """
 import sys
+from lms_ray.pages.cost import took
 from lms_ray.pages.status import show_status
 show_status(sys.argv[1])
 print(sorted({"ray", "torch"} & set(sys.modules)))
@@ -51,15 +54,15 @@ def test_an_experiment_at_work(local: Store, capsys: pytest.CaptureFixture):
         "· features   0/8 candidates",
         "· ranking    0/12 rankers",
         "· selection",
-        f"· report     {local.where('report/report.html')}",
+        "· report",
     ]
     assert re.fullmatch(rf"driver: process {os.getpid()} on \S+, last heard of \d s ago", lines[5])
     table = [re.split(r"\s{2,}", line) for line in lines[7:16]]
-    assert table[0] == ["candidate", "state", "attempts", "device", "market", "seconds", "dev score"]
-    assert table[1] == [done, "done", "1", "NVIDIA A10G", "spot", "300", "0.7500"]
-    assert table[2] == [training, "training epoch 2 of 2, for 10 min", "1", "NVIDIA A10G", "spot", "300", "-"]
+    assert table[0] == ["candidate", "state", "attempts", "device", "market", "time", "dev score"]
+    assert table[1] == [done, "done", "1", "NVIDIA A10G", "spot", "5 min", "0.7500"]
+    assert table[2] == [training, "training epoch 2 of 2, for 10 min", "1", "NVIDIA A10G", "spot", "5 min", "-"]
     assert table[3] == [lost.rpartition("-")[0], "waiting", "-", "-", "-", "-", "-"]
-    assert table[4] == [failed, "failed: ValueError: no words", "1", "NVIDIA A10G", "on-demand", "300", "-"]
+    assert table[4] == [failed, "failed: ValueError: no words", "1", "NVIDIA A10G", "on-demand", "5 min", "-"]
     assert lines[-2] == "missing: sweep, features, ranking, selection, report"
     assert re.fullmatch(rf"process {os.getpid()} on \S+ is at work on it", lines[-1])
 
@@ -87,13 +90,29 @@ def test_cost_so_far_and_what_was_in_vain(local: Store, capsys: pytest.CaptureFi
     start = next(number for number, line in enumerate(lines) if line.startswith("cost so far"))
     assert [re.split(r"\s{2,}", line) for line in lines[start : start + 5]] == [
         ["cost so far", "market", "time", "of it lost", "failed", "price"],
-        ["sweep", "on-demand", "0.50 GPU-hours", "0", "0.25", "0.60"],
-        ["sweep", "spot", "2.50 GPU-hours", "0.50", "0", "1.25"],
+        ["sweep", "on-demand", "0.50 GPU-hours", "0", "0.25 GPU-hours", "0.60"],
+        ["sweep", "spot", "2.50 GPU-hours", "0.50 GPU-hours", "0", "1.25"],
         ["features", "on-demand", "1.00 GPU-hours", "0", "0", "1.20"],
         ["ranking", "spot", "1.00 core-hours", "0", "0", "-"],
     ]
     assert lines[start + 5] == "in all 3.05: 0.25 for work that was lost, 0.30 for work that failed"
     assert lines[start + 6] == "without a price: core-hours on spot"
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        (1234.5, "1,234 GPU-hours"),
+        (2.5, "2.50 GPU-hours"),
+        (0.1, "0.10 GPU-hours"),
+        (0.05, "3.0 GPU-minutes"),
+        (0.0005, "1.8 GPU-seconds"),
+        (2.1e-5, "0.076 GPU-seconds"),
+        (0, "0"),
+    ],
+)
+def test_little_is_told_in_smaller_units(hours: float, said: str):
+    assert took(hours, "GPU") == said
 
 
 def test_a_price_is_not_invented(local: Store, capsys: pytest.CaptureFixture):
@@ -198,8 +217,32 @@ def test_status_needs_neither_ray_nor_torch_nor_a_terminal_that_knows_its_signs(
     assert process.returncode == 0, process.stderr.decode()
     lines = process.stdout.decode("ascii").splitlines()
     assert lines[0].startswith("- sweep      0/")
-    assert "l\\xe4ufe/pos/report/report.html" in process.stdout.decode("ascii")
+    assert "l\\xe4ufe/pos/experiment.yaml" in process.stdout.decode("ascii")
     assert json.loads(lines[-1]) == []
+
+
+def test_a_report_is_named_once_it_is_there(local: Store, capsys: pytest.CaptureFixture):
+    experiment = made.configured(local)
+    made.swept(local, experiment)
+    assert shown(local, capsys)[4] == "· report"
+    local.write_bytes("report/report.html", b"")
+    where = local.where("report/report.html")
+    assert shown(local, capsys)[4] == f"· report     {where}, which is older than what is missing"
+
+
+def test_a_candidate_that_diverged_has_no_score_and_one_that_was_cut_was_stopped(
+    local: Store, capsys: pytest.CaptureFixture
+):
+    experiment = made.configured(local)
+    diverged, cut, *_ = made.ids(experiment)
+    made.finished(local, diverged, dev_score=0.25, diverged=True)
+    made.tried(local, diverged, outcome="done")
+    made.tried(local, cut, epochs=1)
+    lines = shown(local, capsys)
+    assert lines[0] == "· sweep      1/8 candidates: 1 diverged, 1 stopped, 6 waiting"
+    rows = {row[0]: row for row in (re.split(r"\s{2,}", line) for line in lines)}
+    assert rows[diverged][1:] == ["diverged", "1", "NVIDIA A10G", "spot", "5 min", "-"]
+    assert rows[cut][1] == "stopped in epoch 2 of 2, 5 min ago"
 
 
 def test_what_befell_candidates_and_what_to_do_with_those_that_are_missing(local: Store, capsys: pytest.CaptureFixture):

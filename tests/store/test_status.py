@@ -10,7 +10,7 @@ import pytest
 import made_folders as made
 from lms_ray.models.pretrain import materialise
 from lms_ray.settings.loading import ConfigError
-from lms_ray.store import lineage, missing, pool, status
+from lms_ray.store import lineage, lock, missing, pool, status
 from lms_ray.store.attempts import Use
 from lms_ray.store.files import Store
 from lms_ray.store.folder import Folder
@@ -58,7 +58,10 @@ def test_an_attempt_that_is_not_heard_of_is_lost(local: Store):
     experiment = made.configured(local)
     name = made.ids(experiment)[0]
     made.tried(local, name)
-    assert state_of(local, name).state == "lost"
+    made.a_driver_elsewhere(local)
+    (claim,) = Path(local.root).glob("drivers/*.json")
+    os.utime(claim, (time.time() - 2 * lock.STALE_AFTER,) * 2)
+    assert (state_of(local, name).state, state_of(local, name).losses) == ("lost", 1)
     assert [use.lost for use in status.read(local).uses["sweep"]] == [300]
     made.a_driver_elsewhere(local)
     assert state_of(local, name).state == "training"
@@ -66,6 +69,17 @@ def test_an_attempt_that_is_not_heard_of_is_lost(local: Store):
     (path,) = Path(local.root).glob("candidates/*/attempts/*.json")
     os.utime(path, (time.time() - 2 * status.LOST_AFTER,) * 2)
     assert state_of(local, name).state == "lost"
+
+
+def test_an_attempt_whose_driver_ended_in_order_is_stopped(local: Store):
+    """A driver that ends, by Ctrl-C too, gives up its claim; what it had running is nobody's fault."""
+    name = made.ids(made.configured(local))[0]
+    made.tried(local, name, epochs=1)
+    assert (state_of(local, name).state, state_of(local, name).losses) == ("stopped", 0)
+    with lock.hold(local):
+        assert state_of(local, name).state == "training"
+    made.tried(local, name, ago=100, number=2, outcome="lost")
+    assert (state_of(local, name).state, state_of(local, name).losses) == ("lost", 1), "what was stopped is no loss"
 
 
 def test_stages_are_done_in_their_order(local: Store):
