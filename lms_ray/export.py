@@ -20,7 +20,7 @@ from lms_ray.data import roles
 from lms_ray.models import brought, folders, onnx, pipelines
 from lms_ray.pages import certainty
 from lms_ray.pages.card import Exported, Facts, Measured, model_card
-from lms_ray.pages.progress import ShownNotes, noting, say
+from lms_ray.pages.progress import say, telling, waiting
 from lms_ray.settings.base import shown
 from lms_ray.settings.candidates import AXES
 from lms_ray.settings.errors import AbsentError, ConfigError, MissingError
@@ -58,7 +58,7 @@ def run(path: str, target: str, selector: str | None, to: str, as_onnx: bool = F
     experiment = identity.in_place(store)
     if target not in experiment.picked_for:
         raise ConfigError(f"--target: found {target}; accepted are {', '.join(experiment.picked_for)}")
-    with noting(ShownNotes()):
+    with telling():
         facts = _facts(store, experiment, target, selector)
         pool.require_weights(store, [facts.candidate], f"{facts.candidate} was picked for {target}", instead="")
         with brought.folder_of(facts.candidate, store, experiment) as folder, tempfile.TemporaryDirectory() as made:
@@ -66,8 +66,8 @@ def run(path: str, target: str, selector: str | None, to: str, as_onnx: bool = F
             labels = () if experiment.task == "qa" else folders.labels(files["config.json"].read_bytes())
             exported = Exported(Path(sink.root).name, labels, as_onnx)
             if as_onnx:
-                say(NAME, "writing the model as ONNX, and comparing the two")
-                onnx.write(tasks.get(experiment.task).model_class, folder, Path(made, onnx.FILE))
+                with waiting(NAME, "writing the model as ONNX, and comparing the two", in_log=True):
+                    onnx.write(tasks.get(experiment.task).model_class, folder, Path(made, onnx.FILE))
                 files |= {str(path.relative_to(made)): path for path in Path(made).rglob("*") if path.is_file()}
             for name, file in files.items():
                 sink.write_file(name, file)

@@ -32,6 +32,7 @@ class Saved(Model):
     """What was learned, but for the weights."""
 
     form: Fit
+    """Which ranker it is."""
     languages: Several[str] | None
     """Codes of the pivots."""
     width: PositiveInt
