@@ -2,8 +2,10 @@
 
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -26,6 +28,11 @@ from object_storage import S3, Roots, gcs_server, s3_server
 
 torch.set_num_threads(1)
 
+QUIET = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+"""Switches of Chromium, so that it runs for root, and asks for what is tested only."""
 LEXICON = {
     "DET": ["the", "a"],
     "ADJ": ["small", "green", "quick"],
@@ -56,6 +63,19 @@ def gcs() -> Iterator[Roots]:
     """A server of Google Cloud Storage: `gcs()` is the URI of an empty folder, another one at each call."""
     with gcs_server() as root:
         yield root
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The system's Chromium, which looks for nothing by itself."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this system")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The book is built without a warning, can be read without a network, and its pages read well on GitHub too."""
 
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -31,10 +30,6 @@ LOADED = {
     "object": "data",
 }
 """What a browser fetches by itself, and where a tag says it."""
-QUIET = [  # a browser that looks for nothing by itself
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 MARKDOWN = [page for page in book.PAGES if page.endswith(".md")] + ["CHANGELOG.md", "benchmarks/README.md"]
 
 
@@ -88,14 +83,9 @@ def test_nothing_is_fetched_from_elsewhere(site: Path):
 
 
 @pytest.mark.slow
-def test_a_browser_finds_a_word_and_asks_nobody_else(site: Path):
-    chromium = shutil.which("chromium")
-    browser = pytest.importorskip("playwright.sync_api", reason="the browser is driven by playwright")
-    if not chromium:
-        pytest.skip("there is no Chromium")
-    with serving(site) as root, browser.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        page = opened.new_page()
+def test_a_browser_finds_a_word_and_asks_nobody_else(site: Path, chromium: Any):
+    with serving(site) as root, chromium.new_context() as context:
+        page = context.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{root}/index.html")
@@ -105,7 +95,6 @@ def test_a_browser_finds_a_word_and_asks_nobody_else(site: Path):
         page.locator(".md-search-result__item").first.wait_for(timeout=20_000)
         for name in ("python.html", "science.html", "settings.html"):
             page.goto(f"{root}/{name}", wait_until="networkidle")
-        opened.close()
     assert len(asked) > 10
     assert not [address for address in asked if not address.startswith(("data:", "blob:", root))]
 

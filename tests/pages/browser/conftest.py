@@ -1,6 +1,5 @@
-"""Chromium of the system, and reports to open in it."""
+"""Reports, opened in Chromium."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,7 @@ from lms_ray import report
 from lms_ray.settings import languages
 from made_reports import ALL, job_of, picks_of, pool_of
 
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this system")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=SWITCHES)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
