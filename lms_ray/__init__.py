@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lms_ray.api.ranker import PairwiseRanker, load_ranker
     from lms_ray.api.reasons import Reasons
     from lms_ray.models.pipelines import pipeline
-    from lms_ray.settings.errors import BrokenError, ConfigError, MissingError
+    from lms_ray.settings.errors import BrokenError, ConfigError, JobError, MissingError, RankingError, StorageError
 else:
     _MODULES = {
         "OpenExperiment": "lms_ray.api.experiment",
@@ -26,7 +26,10 @@ else:
         "pipeline": "lms_ray.models.pipelines",
         "BrokenError": "lms_ray.settings.errors",
         "ConfigError": "lms_ray.settings.errors",
+        "JobError": "lms_ray.settings.errors",
         "MissingError": "lms_ray.settings.errors",
+        "RankingError": "lms_ray.settings.errors",
+        "StorageError": "lms_ray.settings.errors",
     }
 
     def __getattr__(name: str):
@@ -43,10 +46,13 @@ __version__ = "0.3.0"
 __all__ = [
     "BrokenError",
     "ConfigError",
+    "JobError",
     "MissingError",
     "OpenExperiment",
     "PairwiseRanker",
+    "RankingError",
     "Reasons",
+    "StorageError",
     "__version__",
     "load_ranker",
     "open_experiment",

@@ -38,6 +38,7 @@ from lms_ray.settings.experiment import Experiment
 from lms_ray.settings.loading import load
 from lms_ray.settings.uris import without_credentials
 
+INTERRUPTED = "interrupted; the same command goes on from here"
 STAGES = {
     "sweep": "fine-tune every candidate, then go on through every other stage",
     "features": "pass every corpus through every candidate",
@@ -73,16 +74,26 @@ def main(stage: str | None = None) -> None:
     except (ConfigError, DataError) as error:
         sys.exit(_failed(error, 2))
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         sys.exit(143 if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN else 130)
     except JobError as error:
         sys.exit(_failed(error, 1))
     except BrokenPipeError:  # whoever reads has enough, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception:
+    except Exception as error:
+        if _was_interrupted(error):
+            print(INTERRUPTED, file=sys.stderr)
+            sys.exit(130)
         print(without_credentials(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(1)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: an import that it cuts off may fail with any."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _stop(*_: Any) -> None:

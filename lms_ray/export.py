@@ -6,6 +6,7 @@ Copies the pick for use with its tokenizer, and writes a model card: what it is,
 how sure that is, and every score that was measured. What it copies is what was scored, byte by byte.
 """
 
+import difflib
 import logging
 import tempfile
 from collections.abc import Iterable
@@ -104,7 +105,10 @@ def _facts(store: Store, experiment: Experiment, target: str, selector: str | No
             f"--selector: found {selector}, an oracle, which sees labels of the target; {_accepted(of_rule)}"
         )
     if selector is not None and selector not in of_rule:
-        raise ConfigError(f"--selector: found {shown(selector)}; {_accepted(of_rule)}")
+        close = [rule for rule in of_rule if rule.lower() == selector.lower()]
+        close += difflib.get_close_matches(selector, of_rule, n=1)
+        hint = f"; did you mean {shown(close[0])}?" if close else ""
+        raise ConfigError(f"--selector: found {shown(selector)}; {_accepted(of_rule)}{hint}")
     rule = selector or next(rule for rule, row in of_rule.items() if row["followed"])
     candidates = redrawn.candidates(store, origin)
     candidate = of_rule[rule]["candidate"]

@@ -157,16 +157,15 @@ def of_most_targets(recommended: pd.DataFrame, experiment: Experiment) -> pd.Dat
 
 
 def _printed(found: Findings) -> Iterator[str]:
-    """The answer, why, the tables, and how to take a model, which is then the last that stands in a terminal."""
-    yield from (found.answers.brief().to_text(), "", _wrapped(found.advice), "", _wrapped(found.followed))
+    """The tables, why, the answer, and how to take a model: what comes last is what stands in a terminal."""
     if (judged := found.judged) is not None:
-        yield _wrapped(judged.came_true)
-    yield from (_wrapped(found.next_labels), "")
-    if judged:
         yield from (judged.scores.to_text(), "", *map(_wrapped, judged.caption), "", judged.worth.to_text(), "")
     if found.left_out:
         yield from (left_out_briefly(found.left_out), "")
-    yield from _to_take(found.answers)
+    yield from (_wrapped(found.advice), "", found.answers.brief().to_text(), "", _wrapped(found.followed))
+    if judged:
+        yield _wrapped(judged.came_true)
+    yield from (_wrapped(found.next_labels), "", *_to_take(found.answers))
 
 
 def _to_take(answers: Answers) -> Iterator[str]:

@@ -65,7 +65,7 @@ def gcs() -> Iterator[Roots]:
         yield root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it leaves an event loop running as long as it is there
 def chromium() -> Iterator[Any]:
     """The system's Chromium, which looks for nothing by itself."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -95,6 +95,9 @@ def run(
     """
     outside, inside = os.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    quiet = termios.tcgetattr(inside)
+    quiet[3] |= termios.NOFLSH  # Ctrl-C leaves what was printed before it is read
+    termios.tcsetattr(inside, termios.TCSANOW, quiet)
     environment = {key: value for key, value in os.environ.items() if key not in ("CI", "NO_COLOR", "COLUMNS", "LINES")}
     process = subprocess.Popen(
         [sys.executable, "-c", TAKE_TTY, sys.executable, *arguments],

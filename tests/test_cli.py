@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -147,3 +148,15 @@ def test_output_that_is_not_utf_8_is_no_obstacle(tmp_path: Path):
     done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert b"name: klein" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0.1, 0.3, 0.6, 1.0, 1.5])
+def test_ctrl_c_in_the_first_seconds_shows_no_traceback(after: float, tmp_path: Path):
+    command = [sys.executable, "-m", "lms_ray", "plan"]
+    begun = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(after)
+    begun.send_signal(signal.SIGINT)
+    _, said = begun.communicate(timeout=60)
+    assert begun.returncode in (0, 130, -signal.SIGINT), said
+    assert "Traceback" not in said

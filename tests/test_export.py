@@ -54,7 +54,7 @@ def test_the_card_says_how_it_was_chosen_how_sure_and_what_was_measured(made: Jo
         f"{candidate} ({rule})",
         "1.2.3",
         "3e-05",
-        "# Part-of-speech tags in Dutch, fine-tuned in English",
+        "# Part-of-speech tags in artificial Dutch, fine-tuned in artificial English",
         "`NOUN`, `VERB`",
         "windows of at most 64 sub-words",
         "sha256",
@@ -67,7 +67,8 @@ def test_another_rules_pick_is_named_as_such_and_a_target_needs_no_labels(made: 
     other = next(row for row in picks.to_dict("records") if not row["followed"])
     export.run(made.store.root, "da", other["rule"], str(tmp_path / "out"))
     text = ModelCard.load(tmp_path / "out" / "README.md").text
-    assert f"This folder holds the pick of **{other['rule']}**" in text and other["candidate"] in text
+    assert f"This folder holds the pick of **{other['rule']}**. It is not what is advised" in text
+    assert other["candidate"] in text
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,7 @@ def test_another_rules_pick_is_named_as_such_and_a_target_needs_no_labels(made: 
     [
         ("fr", None, r"--target: found fr; accepted are nl, pt, de"),
         ("nl", "Worst", r"--selector: found 'Worst'; accepted are .*En-Dev"),
+        ("nl", "en-dev", r"--selector: found 'en-dev'; (.|\n)*; did you mean 'En-Dev'\?"),
         ("nl", "Best", r"--selector: found Best, an oracle, which sees labels of the target; accepted are .*En-Dev"),
     ],
 )

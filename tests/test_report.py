@@ -110,8 +110,10 @@ def test_the_answer_comes_first_everywhere(tmp_path, capsys):
     ]  # fmt: skip
     assert markdown[9:11] == ["```", command]
     printed = capsys.readouterr().out.strip().splitlines()
-    assert re.split(r"\s{2,}", printed[0].strip()) == ["Target", "Language", "Use", "Rule", *first[0][2:]]
-    assert printed[2].split()[:4] == ["sv", "Swedish", use, "Recommended"]
+    (head,) = [number for number, line in enumerate(printed) if line.startswith("Target    Language")]
+    assert re.split(r"\s{2,}", printed[head].strip()) == ["Target", "Language", "Use", "Rule", *first[0][2:]]
+    assert printed[head + 2].split()[:4] == ["sv", "Swedish", use, "Recommended"]
+    assert not any(line.startswith("---") for line in printed[head + 2 :]), "no table stands below the answer"
     assert command in printed[-3] and printed[-1].endswith("report/report.html")
 
 

@@ -156,7 +156,7 @@ class OpenExperiment:
             language at H = 768.
 
         Raises:
-            ConfigError: it is neither a pivot, a target, nor a corpus that was encoded.
+            ConfigError: it is neither a pivot, a target, nor a corpus that was encoded; of several one is named twice.
             MissingError: the candidates have not encoded it.
 
         Example:
@@ -169,9 +169,12 @@ class OpenExperiment:
         """
         if isinstance(language, str):
             return self._read.features([self._read.corpus(language)])[0]
-        frames = self._read.features([self._read.corpus(one) for one in language])
-        together = pd.concat(frames, keys=list(language), names=["language"]).swaplevel()
-        rows = pd.MultiIndex.from_product([self._read.encoded, language], names=["candidate", "language"])
+        wanted = list(language)
+        if not wanted or len(set(wanted)) < len(wanted):
+            raise ConfigError(f"language: found {shown(wanted)}; accepted are one or more, each once")
+        frames = self._read.features([self._read.corpus(one) for one in wanted])
+        together = pd.concat(frames, keys=wanted, names=["language"]).swaplevel()
+        rows = pd.MultiIndex.from_product([self._read.encoded, wanted], names=["candidate", "language"])
         return together.reindex(rows)
 
     @property
@@ -225,7 +228,7 @@ class OpenExperiment:
 
         A row for each draw, selector and target: `score`, `delta` to En-Dev's, `regret`, `rank`, and Spearman's
         `correlation` of the selector's scores with the test scores of the pool. One draw says little; this is the
-        report's first table before its means (paper, Table 9).
+        report's table of selectors before its means (paper, Table 9).
 
         Raises:
             MissingError: the selection has not run, or ran by other settings.
@@ -295,7 +298,7 @@ class OpenExperiment:
         Raises:
             ConfigError: nothing is picked for the language, or there is no such rule.
             MissingError: the ranking has not run, or ran by other settings.
-            ValueError: the ranker was taught by labels of the language, or takes other features.
+            ValueError: the ranker was taught by labels of the language, or may have been, or takes other features.
 
         Example:
             >>> import lms_ray
@@ -305,6 +308,11 @@ class OpenExperiment:
             True
         """
         if isinstance(selector, PairwiseRanker):
+            if getattr(selector, "languages_", None) is None and language in self._experiment.pivots:
+                raise ValueError(
+                    f"language: found {language}, a pivot, and a ranker that does not know the codes of the languages "
+                    "that taught it; accepted is one that was fitted with codes"
+                )
             score = selector.rank(self.features(language), language=language)
         else:
             self._read.require_picked_for(language)
@@ -357,16 +365,18 @@ class OpenExperiment:
         Args:
             target: the language that is to be ranked for. If it is a pivot, it is left out: its labels must not reach
                 its own ranker. None takes all pivots, and the ranker refuses to `rank` for one of them.
-            parameters: of `PairwiseRanker`, in place of the experiment's (`ranker.*` and `seed`).
+            parameters: of `PairwiseRanker`, in place of the experiment's (`ranker.*` and `seed`); the experiment says
+                which candidates are held out.
 
         Returns:
             The fitted ranker, for `features` as they are.
 
         Raises:
             ConfigError: the target is neither pivot nor target, or the experiment's ranker takes other features than
-                those over a language's own text, or other tasks teach it.
+                those over a language's own text, other tasks teach it, or it is another experiment's.
             MissingError: the features stage has not run.
             RankingError: the pivots' scores give nothing to learn.
+            TypeError: there is no such parameter.
             ValueError: a parameter is not accepted.
 
         Example:
@@ -377,6 +387,8 @@ class OpenExperiment:
             False
             >>> candidate = experiment.rank("de", ranker).index[0]
         """
+        if "dev_share" in parameters:
+            raise ValueError("dev_share: found a share; accepted is none, as the meta split says who is held out")
         lesson, settings = self._read.lesson(target), self._experiment.ranker
         same = PairwiseRanker().get_params().keys() & type(settings).model_fields.keys()
         own = {name: getattr(settings, name) for name in same}

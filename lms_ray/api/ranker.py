@@ -7,7 +7,7 @@ Shape suffixes: C candidates, P pivots, D feature, V language vector.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
@@ -197,30 +197,6 @@ class PairwiseRanker(BaseEstimator):
         vector_PV = self._spoken(language, 1).vector_PV
         return self._ranking.score(feature_CD, None if vector_PV is None else vector_PV[0])
 
-    def decision_function(self, X: ArrayLike, language: str | ArrayLike | None = None) -> np.ndarray:
-        """The same as `predict`, by the name that scikit-learn's linear models have for it.
-
-        Args:
-            X: as for `predict`.
-            language: as for `predict`.
-
-        Returns:
-            Scores, shape (C,), float64.
-
-        Raises:
-            sklearn.exceptions.NotFittedError: it has learned nothing yet.
-            ValueError: the shape does not fit, or the language is not known.
-
-        Example:
-            >>> import numpy as np
-            >>> import lms_ray
-            >>> X = np.random.default_rng(0).normal(size=(12, 2, 4))
-            >>> ranker = lms_ray.PairwiseRanker().fit(X, X[:, :, 0])
-            >>> bool((ranker.decision_function(X[:, 0]) == ranker.predict(X[:, 0])).all())
-            True
-        """
-        return self.predict(X, language)
-
     def rank(self, X: ArrayLike, language: str | ArrayLike | None = None) -> pd.Series:
         """Order candidates for a language of which no label is known, the best one first.
 
@@ -248,13 +224,7 @@ class PairwiseRanker(BaseEstimator):
             ['run-a', 'run-b', 'run-c']
         """
         score_C = self.predict(X, language)
-        for code in self._spoken(language, 1).codes or ():
-            if code in (pivots := self.languages_ or ()):
-                raise ValueError(
-                    f"language: found {code}, a pivot whose scores taught this ranker; accepted is a ranker of the "
-                    "other pivots"
-                )
-            known_languages.require_distinct((*pivots, code))
+        self._require_untaught(self._spoken(language, 1))
         index = X.index if isinstance(X, pd.DataFrame) else None
         order_C = np.argsort(-score_C, kind="stable")
         return pd.Series(score_C, index, name="score").iloc[order_C]
@@ -317,6 +287,27 @@ class PairwiseRanker(BaseEstimator):
         """
         check_is_fitted(self)
         saving.write(os.fspath(folder), self.get_params(), self._saved, self._tensors)
+
+    def _require_untaught(self, language: Languages) -> None:
+        """Refuse a language whose labels taught this ranker.
+
+        Raises:
+            ValueError: it has, or may have: a ranker that knows its pivots wants to know the language.
+        """
+        pivots = self.languages_ or ()
+        vectors_PV = known_languages.vectors(pivots, self._saved.language_vector) if pivots else None
+        taught: Iterable[str] = set(pivots).intersection(language.codes or ())
+        if language.vector_PV is not None and vectors_PV is not None:
+            same_P = (vectors_PV == language.vector_PV).all(axis=1)
+            taught = {pivot for pivot, is_same in zip(pivots, same_P, strict=True) if is_same}
+        for pivot in taught:
+            raise ValueError(
+                f"language: found {pivot}, a pivot whose scores taught this ranker; accepted is a ranker of the other "
+                "pivots"
+            )
+        if pivots and language.codes is None and language.vector_PV is None:
+            raise ValueError(f"language: found none; accepted is a code that is none of {', '.join(pivots)}")
+        known_languages.require_distinct((*pivots, *(language.codes or ())))
 
     def _spoken(self, language: Spoken | None, count: int) -> Languages:
         """Languages as the fitted ranker takes them."""

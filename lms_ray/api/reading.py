@@ -116,6 +116,11 @@ class Reader:
                 f"target: found {shown(target)}; accepted are {', '.join(spoken)}, whose texts the candidates have "
                 "encoded"
             )
+        if experiment.ranker.transfer_from:
+            raise ConfigError(
+                f"ranker.transfer_from: found {experiment.ranker.transfer_from}, whose rankers pick here; accepted is "
+                "an experiment with rankers of its own, such as that one"
+            )
         if experiment.ranker.features != ("target",) or experiment.ranker.auxiliary:
             raise ConfigError(
                 f"ranker.features: found {', '.join(experiment.ranker.features)}, and ranker.auxiliary names "

@@ -47,12 +47,17 @@ class Saved(Model):
 
 class _Record(Model):
     kind: str
+    """What the folder holds."""
     version: int
+    """Of this layout."""
     lms_ray: str
     """Version that wrote it."""
     parameters: dict[str, Any]
+    """As the constructor takes them."""
     learned: Saved
+    """What was learned, but for the weights."""
     rankers: PositiveInt
+    """How many: one for each seed that was kept."""
     sha256: str
     """Of the weights."""
 

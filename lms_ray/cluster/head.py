@@ -60,8 +60,11 @@ def answers(address: str, within: float) -> None:
 
 def _end(why: str, give_up: Callable[[], None]) -> None:
     how = "what is done is kept, and the same command goes on from here, on a cluster as soon as it has a head again"
-    end_bars()
-    print(f"error: {why}; {how}", file=sys.stderr, flush=True)
+    try:
+        end_bars()
+        print(f"error: {why}; {how}", file=sys.stderr, flush=True)
+    except OSError:  # the terminal is gone, too
+        pass
     try:
         give_up()
     finally:

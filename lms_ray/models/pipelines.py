@@ -1,8 +1,8 @@
 """Use an exported model: one call that gives what answers, whatever the task.
 
-Where `transformers` has a pipeline for the task, it is that one. Of pairs of spans it knows nothing, and since its
-version 5 nothing of questions either: for these two the pipelines are here, which read text as it was read when the
-model was scored.
+`transformers` has pipelines for tags and classes of texts. Of pairs of spans it knows nothing, and since its version 5
+nothing of questions either; and it tags sub-words, of which it leaves out those that do not fit one window. Here text
+is read as it was read when the model was scored.
 """
 
 from abc import ABC, abstractmethod
@@ -14,14 +14,15 @@ import numpy as np
 import torch
 import transformers
 
-from lms_ray.data.examples import Answer, Pair, Question
+from lms_ray import tasks
+from lms_ray.data.examples import Answer, Pair, Question, TaggedSentence
 from lms_ray.models import folders
 from lms_ray.models.encode import BATCH_TOKENS, model_inputs
+from lms_ray.settings.base import expanded, shown
 from lms_ray.settings.errors import AbsentError
 from lms_ray.store.folder import Folder
 from lms_ray.tasks.base import Task
-from lms_ray.tasks.pairs import Pairs
-from lms_ray.tasks.qa import QuestionAnswering, best_windows
+from lms_ray.tasks.qa import best_windows
 from lms_ray.tasks.windows import Batch, Windows, by_length, on_device, pad
 
 ABOUT = "lms_ray.json"
@@ -43,42 +44,47 @@ def pipeline(folder: str | Path, device: str = "cpu") -> Any:
         device: of torch, such as `cuda`.
 
     Returns:
-        `transformers`' pipeline for tags (pos, ner) and classes of texts; `QuestionPipeline` for questions,
-        `PairPipeline` for relations and argument roles.
+        `TaggingPipeline` for tags of words (pos, ner), `QuestionPipeline` for questions, `PairPipeline` for relations
+        and argument roles; `transformers`' own for classes of texts.
 
     Raises:
         ValueError: the folder is no export, or its model is broken.
+
+    Example:
+        >>> import lms_ray
+        >>> lms_ray.open_experiment("runs/quickstart").export("pt", to="model-for-pipeline")
+        export    ..., the pick of ... for pt, is in ...model-for-pipeline
+        >>> tag = lms_ray.pipeline("model-for-pipeline")
     """
+    folder = expanded(str(folder))
     try:
-        about = Folder(str(folder), "folder").read_json(ABOUT)
-    except AbsentError:
-        raise ValueError(f"{folder}: found no {ABOUT}; accepted is what `lms-ray export` has written") from None
-    task = about["task"]
-    if task == "qa":
-        return QuestionPipeline(Path(folder), device, about["max_length"], about["stride"])
-    if task not in HUB_TASKS:
-        return PairPipeline(Path(folder), device, about["max_length"], about["stride"])
-    options = {"aggregation_strategy": "first"} if task == "ner" else {}
-    of_transformers: Any = transformers.pipeline  # its types know its own names of tasks only
-    return of_transformers(HUB_TASKS[task], model=str(folder), device=device, **options)
+        about = Folder(folder, "folder").read_json(ABOUT)
+        task, windows = about["task"], (about["max_length"], about["stride"])
+    except (AbsentError, KeyError, TypeError):
+        raise ValueError(f"{folder}: found no {ABOUT} of an export; accepted is what `lms-ray export` wrote") from None
+    if task not in tasks.names():
+        raise ValueError(f"{folder}: found the task {shown(task)}; accepted are {', '.join(tasks.names())}")
+    if task == "classification":
+        return transformers.pipeline("text-classification", model=folder, device=device)
+    kind = {"pos": TaggingPipeline, "ner": TaggingPipeline, "qa": QuestionPipeline}.get(task, PairPipeline)
+    labels = () if task == "qa" else folders.labels(Path(folder, "config.json").read_bytes())
+    return kind(tasks.get(task, labels), Path(folder), device, *windows)
 
 
 class _Pipeline(ABC):
     """Windows through a model, in batches of like length.
 
     Args:
+        task: with the model's labels.
         folder: of the model.
         device: of torch.
         max_length: sub-words in a window.
         stride: sub-words that neighbouring windows share.
     """
 
-    task_class: type[Task]
-
-    def __init__(self, folder: Path, device: str, max_length: int, stride: int | None):
-        self.max_length, self.stride = max_length, stride
+    def __init__(self, task: Task, folder: Path, device: str, max_length: int, stride: int | None):
+        self.task, self.max_length, self.stride = task, max_length, stride
         self.tokenizer = folders.load_tokenizer(folder)
-        self.task = self.task_class(self._labels(folder))
         self.model = self.task.load(folder, device, folders.uses_safetensors(folder, may_be_pickled=True))
 
     def __call__(self, asked: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
@@ -105,9 +111,6 @@ class _Pipeline(ABC):
                 predicted_W[window] = predicted
         return list(self._answers(examples, windows, predicted_W, score_W))
 
-    def _labels(self, folder: Path) -> Sequence[str]:
-        return ()
-
     @abstractmethod
     def _example(self, number: int, asked: Mapping[str, Any]) -> Any:
         """What is asked, as the task's example."""
@@ -119,8 +122,35 @@ class _Pipeline(ABC):
     @abstractmethod
     def _answers(
         self, examples: list[Any], windows: Windows, predicted_W: list[np.ndarray], score_W: np.ndarray
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Any]:
         """What is given back of each example."""
+
+
+class TaggingPipeline(_Pipeline):
+    """The tag of every word: parts of speech, or IOB2 tags of named entities.
+
+    Asked are the `words` of a sentence, of any length; the answer are as many tags.
+
+    Example:
+        >>> tag = pipeline("model-de")  # doctest: +SKIP
+        >>> tag({"words": "Ada lebte in London .".split()})  # doctest: +SKIP
+        ['B-PER', 'O', 'O', 'B-LOC', 'O']
+    """
+
+    def _example(self, number: int, asked: Mapping[str, Any]) -> TaggedSentence:
+        words = _words(number, asked)
+        known = self.task.labels[0]  # none is known yet, and none is looked at
+        return self.task.example(words, (known,) * len(words))
+
+    def _probability(self, output: Any, batch: Batch, predicted: torch.Tensor) -> torch.Tensor:
+        return torch.ones(len(predicted))  # of a window's tags together nothing is said
+
+    def _answers(
+        self, examples: list[Any], windows: Windows, predicted_W: list[np.ndarray], score_W: np.ndarray
+    ) -> Iterator[list[str]]:
+        label_U, example_U = self.task.labelled_as(windows, predicted_W)
+        for example in range(len(examples)):
+            yield [self.task.labels[label] for label in label_U[example_U == example]]
 
 
 class PairPipeline(_Pipeline):
@@ -137,20 +167,16 @@ class PairPipeline(_Pipeline):
         {'label': 'PHYS', 'score': 0.97}
     """
 
-    task_class = Pairs
-
-    def _labels(self, folder: Path) -> Sequence[str]:
-        return folders.labels((folder / "config.json").read_bytes())
-
     def _example(self, number: int, asked: Mapping[str, Any]) -> Pair:
-        words, first, second = (tuple(part) for part in _named(number, asked, ("words", "first", "second")))
+        first, second = _named(number, asked, ("first", "second"))
+        words = _words(number, asked)
         for name, span in (("first", first), ("second", second)):
-            if len(span) != 2 or not 0 <= span[0] < span[1] <= len(words):
+            if not _is_span(span, len(words)):
                 raise ValueError(
                     f"number {number}: found {name} {span}; accepted is the first word and the word after the last, "
                     f"of {len(words)} words"
                 )
-        return Pair(words, first, second, labels=(), types=None, sentence=number)
+        return Pair(words, tuple(first), tuple(second), labels=(), types=None, sentence=number)
 
     def _probability(self, output: Any, batch: Batch, predicted: torch.Tensor) -> torch.Tensor:
         return output.logits.float().softmax(-1).gather(1, predicted)[:, 0]
@@ -175,8 +201,6 @@ class QuestionPipeline(_Pipeline):
         {'answer': 'London', 'start': 13, 'end': 19, 'score': 0.81}
     """
 
-    task_class = QuestionAnswering
-
     def _example(self, number: int, asked: Mapping[str, Any]) -> Question:
         question, context = _named(number, asked, ("question", "context"))
         for name, text in (("question", question), ("context", context)):
@@ -199,6 +223,20 @@ class QuestionPipeline(_Pipeline):
             if not score:  # no sub-word of the context is left
                 start = end = 0
             yield {"answer": question.context[start:end], "start": start, "end": end, "score": float(score)}
+
+
+def _words(number: int, asked: Mapping[str, Any]) -> tuple[str, ...]:
+    (words,) = _named(number, asked, ("words",))
+    is_list = isinstance(words, Sequence) and not isinstance(words, str)
+    if not is_list or not words or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"number {number}: found words {shown(words)}; accepted is a list of words")
+    return tuple(words)
+
+
+def _is_span(span: Any, words: int) -> bool:
+    if not isinstance(span, Sequence) or len(span) != 2 or not all(isinstance(place, int) for place in span):
+        return False
+    return 0 <= span[0] < span[1] <= words
 
 
 def _named(number: int, asked: Mapping[str, Any], names: Sequence[str]) -> list[Any]:

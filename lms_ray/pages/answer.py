@@ -1,12 +1,12 @@
 """The answer of an experiment: for each target the candidate to use, where it is, how sure that is, how to take it."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from lms_ray.pages import certainty
+from lms_ray.pages.commands import export_command
 from lms_ray.pages.tables import Table
 from lms_ray.settings import languages
 
@@ -100,9 +100,3 @@ def answers(deployment: pd.DataFrame, weights: Mapping[str, str | None], path: s
             )
         )
     return Answers(columns, rows)
-
-
-def export_command(path: str, target: str) -> str:
-    """The command that copies the model to use for a target into a new folder, which is named after both."""
-    folder = f"{path.rstrip('/').rpartition('/')[2]}-{target}"
-    return f"lms-ray export {shlex.quote(path)} --target {shlex.quote(target)} --to {shlex.quote(folder)}"

@@ -1,5 +1,6 @@
 """The model card of an exported pick: the metadata block of the Hugging Face hub, and what a reader should know."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,17 +125,20 @@ def _name(encoder: str) -> str:
 
 
 def _text(experiment: Experiment, facts: Facts, exported: Exported, metric: str) -> Iterator[str]:
-    source, target = called(experiment.source), called(facts.target)
+    is_toy = experiment.data.format == "toy"
+    source, target = (("artificial " if is_toy else "") + called(code) for code in (experiment.source, facts.target))
     yield f"# {CALLED[experiment.task].capitalize()} in {target}, fine-tuned in {source}"
     yield ""
     yield (
         f"`{_name(experiment.encoder)}` fine-tuned on labelled text in {source}, and chosen for {target} among "
-        f"{facts.candidates} models that were fine-tuned alike, without labels in {target} (after {METHOD}), by "
-        f"`lms_ray` {facts.provenance.get('lms_ray', '')}."
+        f"{facts.candidates} models that were fine-tuned alike, without labels in {target}, by the rule {facts.rule} "
+        f"of `lms_ray` {facts.provenance.get('lms_ray', '')} (after {METHOD})."
     )
-    if experiment.data.format == "toy":
-        yield ""
-        yield "The languages are artificial; no more than their names are those of real ones."
+    for one in facts.measured:
+        if one.language == facts.target:
+            yield f"On {target} it reaches {100 * one.score:.1f} % ({metric}, {one.split} set)."
+    if is_toy:
+        yield "Of real languages these have no more than the names."
     yield from ("", "## Use", "", *_use(experiment.task, exported.name))
     if exported.has_onnx:
         yield ""
@@ -142,11 +146,14 @@ def _text(experiment: Experiment, facts: Facts, exported: Exported, metric: str)
     if exported.labels:
         yield ""
         yield f"Labels: {', '.join(f'`{label}`' for label in exported.labels)}."
-    yield from ("", "## How it was chosen, and how sure that is", "", facts.use)
-    if not facts.is_followed:
-        yield f"This folder holds the pick of **{facts.rule}**, by which that advice does not go."
+    yield from ("", "## How it was chosen, and how sure that is", "")
+    if facts.is_followed:
+        yield facts.use
+    else:
+        yield f"This folder holds the pick of **{facts.rule}**. It is not what is advised, which is:"
+        yield from ("", f"> {facts.use}")
     pivots = ", ".join(called(pivot) for pivot in experiment.pivots_for(facts.target))
-    yield from ("", f"Pivots, whose labels taught the choice: {pivots}. Candidate: `{facts.candidate}`.")
+    yield from ("", f"Pivots, whose labels rules may look at: {pivots}. Candidate: `{facts.candidate}`.")
     yield from ("", "## Scores", "")
     header = ["Language", "Set", f"{metric}, %", "What its labels were"]
     rows = [[called(one.language), one.split, f"{100 * one.score:.1f}", one.what] for one in facts.measured]
@@ -162,34 +169,35 @@ def _text(experiment: Experiment, facts: Facts, exported: Exported, metric: str)
 
 def _use(task: str, folder: str) -> Iterator[str]:
     load, call, after = _CALLS[task]
-    yield from ("```python", load, "", call.format(folder=folder), "```", *(("", after) if after else ()))
+    code = call.format(folder=json.dumps(folder, ensure_ascii=False))
+    yield from ("```python", load, "", code, "```", *(("", after) if after else ()))
 
 
 _OF_LMS_RAY = "from lms_ray import pipeline"
 _OF_TRANSFORMERS = "from transformers import pipeline"
-_PAIR = """classify = pipeline("{folder}")
+_PAIR = """classify = pipeline({folder})
 classify({{"words": ["Ada", "Lovelace", "lives", "in", "London", "."], "first": (0, 2), "second": (4, 5)}})"""
 _AFTER_PAIR = "A span is its first word and the word after its last. `O` means that {0}."
 _CALLS = {
     "pos": (
         _OF_TRANSFORMERS,
-        'tag = pipeline("token-classification", "{folder}")\ntag("Ada lives in London .")',
+        'tag = pipeline("token-classification", {folder})\ntag("Ada lives in London .")',
         "The tag of a word is that of its first sub-word.",
     ),
     "ner": (
         _OF_TRANSFORMERS,
-        'find = pipeline("token-classification", "{folder}", aggregation_strategy="first")\n'
+        'find = pipeline("token-classification", {folder}, aggregation_strategy="first")\n'
         'find("Ada lives in London .")',
         "Words and punctuation are best separated by spaces, as in the labelled text.",
     ),
     "classification": (
         _OF_TRANSFORMERS,
-        'classify = pipeline("text-classification", "{folder}")\nclassify("Ada lives in London .")',
+        'classify = pipeline("text-classification", {folder})\nclassify("Ada lives in London .")',
         "",
     ),
     "qa": (
         _OF_LMS_RAY + "  # transformers has none for questions since version 5",
-        'answer = pipeline("{folder}")\n'
+        "answer = pipeline({folder})\n"
         'answer({{"question": "Where does Ada live?", "context": "Ada lives in London."}})',
         "",
     ),
@@ -203,6 +211,8 @@ def _limits(experiment: Experiment, facts: Facts, source: str, target: str) -> I
     if not any(one.language == facts.target for one in facts.measured):
         yield f"- Its quality in {target} was not measured."
     yield f"- Labels are those of the {source} training data; what {target} marks otherwise is not told apart."
+    if experiment.task in ("pos", "ner"):
+        yield "- `transformers` tags what fits one window; `lms_ray.pipeline` gives a tag for each word of any text."
     if facts.setting:
         yield (
             f"- It was trained and scored on windows of at most {experiment.finetune.max_length} sub-words, and on "

@@ -11,7 +11,7 @@ from textwrap import indent, wrap
 
 from lms_ray.pages.terminal import show
 from lms_ray.settings import plain_yaml
-from lms_ray.settings.base import shown
+from lms_ray.settings.base import expanded, shown
 from lms_ray.settings.errors import ConfigError
 
 _PACKAGE = Path(__file__).parents[1]
@@ -46,10 +46,10 @@ def copy_jobs(patterns: Sequence[str], to: str) -> None:
             )
         for name in found:
             wanted |= {path.name: path.read_bytes() for path in _with_bases(jobs[name])}
-    folder = Path(to).expanduser()
-    if other := [name for name, content in wanted.items() if _differs(folder / name, content)]:
-        raise ConfigError(f"--to: found another {folder / other[0]}; accepted is a folder without it")
+    folder = Path(expanded(to))
     try:
+        if other := [name for name, content in wanted.items() if _differs(folder / name, content)]:
+            raise ConfigError(f"--to: found another {folder / other[0]}; accepted is a folder without it")
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in wanted.items():
             (folder / name).write_bytes(content)

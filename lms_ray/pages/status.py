@@ -8,6 +8,7 @@ from typing import get_args
 
 from tabulate import tabulate
 
+from lms_ray.pages.commands import export_command
 from lms_ray.pages.cost import Prices, bill, spent
 from lms_ray.pages.counting import span
 from lms_ray.pages.progress import Notes, noting
@@ -151,7 +152,7 @@ def how_to_go_on(found: Status) -> Iterator[str]:
         yield "done"
         if found.experiment:
             target = found.experiment.picked_for[0]
-            yield f"to use a pick: lms-ray export {found.store.where()} --target {target} --to FOLDER"
+            yield f"to use a pick: {export_command(found.store.where(), target)}"
         return
     yield f"missing: {', '.join(found.missing)}"
     if found.holes and "sweep" in found.missing and not found.driver:

@@ -31,11 +31,11 @@ def watch(path: str, every: float, all_candidates: bool = False) -> None:
     Raises:
         StorageError: the folder cannot be read.
     """
-    store, notes = Store(path, "PATH"), Notes()
+    store = Store(path, "PATH")
     try:
         with (_redrawing if can_redraw() else _printing)(store, all_candidates) as take:
             while True:
-                with noting(notes):  # the same for all looks: a fault is told only once
+                with noting(Notes()) as notes:
                     found = _look(store)
                 take(found, list(dict.fromkeys(notes.lines)))
                 if found and not found.missing:

@@ -73,7 +73,7 @@ def _read(config: str) -> tuple[dict[str, Any], Path]:
     if config in presets():
         return {"preset": config}, Path()
     path = Path(expanded(config))
-    accepted = f"accepted are a YAML file or one of {', '.join(presets())}"
+    accepted = f"accepted are a YAML file or one of {', '.join(presets())}; `lms-ray jobs` lists files to copy"
     return _read_mapping(path, f"CONFIG: found no file {shown(config)}; {accepted}"), path.parent
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import lms_ray
 from html_tags import Tags
-from lms_ray import ConfigError, MissingError, OpenExperiment, tasks
+from lms_ray import ConfigError, MissingError, OpenExperiment, PairwiseRanker, tasks
 from lms_ray.data import roles
 from lms_ray.models.job import Job
 from lms_ray.settings.loading import load, to_yaml
@@ -171,6 +171,11 @@ def test_a_target_that_is_a_pivot_is_refused_where_it_was_not_left_out(experimen
     with pytest.raises(ValueError, match="found de, a pivot whose scores taught this ranker"):
         experiment.rank("de", ranker)
     assert len(experiment.rank("pt", ranker)) == C
+    features = np.random.default_rng(0).normal(size=(C, len(experiment.features("de").columns)))
+    nameless = PairwiseRanker().fit(features, features[:, 0])
+    with pytest.raises(ValueError, match="found de, a pivot, and a ranker that does not know the codes"):
+        experiment.rank("de", nameless)
+    assert len(experiment.rank("pt", nameless)) == C
 
 
 def test_reasons_are_the_report_s_sentences_and_their_tables(experiment: OpenExperiment):
@@ -200,6 +205,8 @@ REFUSED = {
     "rule": (lambda one: one.rank("pt", "Best"), "selector: found 'Best'; accepted are All-Pivot, All-Pivot z"),
     "why": (lambda one: one.why("fr"), "language: found 'fr'"),
     "features": (lambda one: one.features("fr"), "language: found 'fr'; accepted are ar, de, es, nl, pt, da, en-dev"),
+    "no features": (lambda one: one.features([]), "accepted are one or more, each once"),
+    "features twice": (lambda one: one.features(["de", "de"]), "accepted are one or more, each once"),
     "target": (lambda one: one.fit_ranker("fr"), "target: found 'fr'; accepted are ar, de, es, nl, pt, da"),
     "export": (lambda one: one.export("fr", "x"), "--target: found fr"),
 }
@@ -215,6 +222,16 @@ def test_what_there_cannot_be_is_refused(experiment: OpenExperiment, ask, messag
 def test_a_ranker_that_sees_more_than_features_of_the_language_is_refused(made: Job, overrides: list[str]):
     with pytest.raises(ConfigError, match="accepted here are features over a language's own text"):
         OpenExperiment(made.store, again(made, *overrides).experiment).fit_ranker("pt")
+
+
+def test_a_ranker_of_another_experiment_is_not_fitted_here(made: Job):
+    with pytest.raises(ConfigError, match="accepted is an experiment with rankers of its own"):
+        OpenExperiment(made.store, again(made, "ranker.transfer_from=/x").experiment).fit_ranker("pt")
+
+
+def test_who_is_held_out_says_the_experiment(experiment: OpenExperiment):
+    with pytest.raises(ValueError, match="dev_share: found a share"):
+        experiment.fit_ranker("pt", dev_share=0.5)
 
 
 ASK = {

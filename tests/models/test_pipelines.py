@@ -78,6 +78,17 @@ def test_pairs_are_classified_as_they_were_scored(task_name: str, tmp_path: Path
         assert [answer["label"] == label for answer in answers] == is_right_E.astype(bool).tolist()
 
 
+@pytest.mark.parametrize("task_name", ["pos", "ner"])
+def test_every_word_is_tagged_as_it_was_scored_also_in_a_second_window(task_name: str, tmp_path: Path):
+    task, folder = exported(task_name, tmp_path)
+    sentences = [WORDS * 5, WORDS[:3]]
+    tags = pipeline(folder)([{"words": words} for words in sentences])
+    assert [len(of_one) for of_one in tags] == [65, 3]
+    assert len(set(tags[0])) > 1
+    gold = [task.example(tuple(words), tuple(of_one)) for words, of_one in zip(sentences, tags, strict=True)]
+    assert task.accuracy(right(task, folder, gold).sum(0)) == 1
+
+
 def test_questions_are_answered_as_they_were_scored(tmp_path: Path):
     task, folder = exported("qa", tmp_path)
     context = " ".join(WORDS * 4)  # several windows
@@ -100,12 +111,18 @@ def right(task: tasks.Task, folder: Path, examples: list) -> np.ndarray:
 @pytest.mark.parametrize(
     ("task_name", "asked", "message"),
     [
-        ("re", {"words": WORDS, "first": (0, 1)}, "number 0: found no second; accepted are words, first, second"),
+        ("re", {"words": WORDS, "first": (0, 1)}, "number 0: found no second; accepted are first, second"),
         (
             "re",
             {"words": WORDS, "first": (0, 1), "second": (3, 99)},
             r"number 0: found second \(3, 99\); .* of 13 words",
         ),
+        (
+            "re",
+            {"words": "Ada lives", "first": (0, 1), "second": (1, 2)},
+            "found words 'Ada lives'; accepted",
+        ),
+        ("re", {"words": WORDS, "first": 0, "second": (1, 2)}, "number 0: found first 0; accepted is the first word"),
         ("qa", {"question": " ", "context": "text"}, "number 0: found question ' '; accepted is a text"),
     ],
 )
@@ -120,5 +137,8 @@ def test_nothing_is_asked(tmp_path: Path):
 
 
 def test_a_folder_that_is_no_export(tmp_path: Path):
-    with pytest.raises(ValueError, match=r"found no lms_ray\.json; accepted is what `lms-ray export` has written"):
+    with pytest.raises(ValueError, match=r"found no lms_ray\.json of an export; accepted is what"):
+        pipeline(tmp_path)
+    (tmp_path / ABOUT).write_text('{"task": "poetry", "max_length": 8, "stride": null}')
+    with pytest.raises(ValueError, match="found the task 'poetry'; accepted are arl, classification, ner"):
         pipeline(tmp_path)

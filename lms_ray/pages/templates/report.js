@@ -15,6 +15,11 @@
   const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
   // --- Search: rows (or sections) in which every word begins some word.
+  function searched(unit) {  // without commands and paths, which hold every other language's code, too
+    const copy = unit.cloneNode(true);
+    copy.querySelectorAll("code, button").forEach((part) => part.remove());
+    return plain(copy.textContent);
+  }
   function search(box, label, hint, units, changed = () => {}) {
     let texts = null;  // read when they are first asked for
     const input = make("input", { type: "search", placeholder: hint });
@@ -24,7 +29,7 @@
     input.addEventListener("input", () => {
       const words = plain(input.value).split(/\s+/).filter(Boolean)
         .map((word) => new RegExp(`(?<![\\p{L}\\p{N}])${word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")}`, "u"));
-      texts ??= units.map((unit) => plain(unit.textContent));
+      texts ??= units.map(searched);
       let found = 0;
       units.forEach((unit, place) => {
         unit.hidden = !words.every((word) => word.test(texts[place]));
@@ -183,6 +188,12 @@
   document.addEventListener("focusout", (event) => {
     if (markAt(event)) light(pinned);
   });
+  document.addEventListener("toggle", () => {  // what is unfolded was not drawn into
+    const number = lit;
+    if (number === null) return;
+    light(null);
+    light(number);
+  }, true);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && lit !== null) pin(null);
   });

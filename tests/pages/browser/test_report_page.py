@@ -1,7 +1,6 @@
 """The report in a real browser: what is seen, what mouse and keyboard do, and that it can be read without a script."""
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,27 +153,20 @@ def test_sorting_leaves_means_where_they_are_and_equals_in_their_order(opened: O
 
 def test_a_language_is_found_by_its_name_or_code_among_two_hundred(opened: Open, large_page: Path):
     assert large_page.stat().st_size < 6_000_000
-    begin = time.perf_counter()
     page = opened(large_page)
     assert page.locator("table.answer tbody tr").count() == 200
-    assert time.perf_counter() - begin < 10, "the page opens"
     answer = page.get_by_role("searchbox", name="Search in What to use")
     rows = page.locator("table.answer tbody tr:visible")
     for words, first in (("turk", "tr Turkish"), ("  FRENCH fr", "fr French"), ("de", "de German")):
-        begin = time.perf_counter()
         answer.fill(words)
         assert rows.first.locator("th").inner_text().split() == first.split()
-        assert time.perf_counter() - begin < 2
+        for found in rows.locator("th").all_inner_texts():
+            parts = re.split(r"\W+", found.lower())
+            assert all(any(part.startswith(word) for part in parts) for word in words.lower().split()), found
     answer.fill("no such language")
     assert rows.count() == 0 and page.get_by_text("0 of 200", exact=True).is_visible()
     answer.press("Escape")
     assert answer.input_value() == "" and rows.count() == 200
-    spent = page.evaluate(
-        "() => { const from = performance.now();"
-        "document.querySelectorAll('table.answer thead button').forEach(one => one.click());"
-        "document.body.getBoundingClientRect(); return performance.now() - from; }"
-    )
-    assert spent < 5_000, "all columns, one after the other"
 
 
 def test_the_header_stays_while_a_long_table_scrolls(opened: Open, large_page: Path):
