@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -150,13 +149,32 @@ def test_output_that_is_not_utf_8_is_no_obstacle(tmp_path: Path):
     assert b"name: klein" in done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("after", [0.1, 0.3, 0.6, 1.0, 1.5])
-def test_ctrl_c_in_the_first_seconds_shows_no_traceback(after: float, tmp_path: Path):
-    command = [sys.executable, "-m", "lms_ray", "plan"]
-    begun = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(after)
-    begun.send_signal(signal.SIGINT)
-    _, said = begun.communicate(timeout=60)
-    assert begun.returncode in (0, 130, -signal.SIGINT), said
-    assert "Traceback" not in said
+CUT_OFF = """
+import os, signal, sys
+from lms_ray import __main__
+
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "lms_ray.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+__main__.main()
+"""
+
+
+def test_ctrl_c_while_it_is_imported_ends_it_without_a_word():
+    done = subprocess.run([sys.executable, "-c", CUT_OFF], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_an_import_that_ctrl_c_has_cut_off_is_an_interruption(lms_ray, monkeypatch, capsys):
+    def cut_off(*_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    monkeypatch.setattr(cli, "_do", cut_off)
+    assert lms_ray("plan") == 130
+    assert capsys.readouterr().err == "interrupted; the same command goes on from here\n"
