@@ -18,7 +18,9 @@ from transformers import (
     XLMRobertaConfig,
 )
 
+from lms_ray.models import encoder as encoders
 from lms_ray.models.pretrain import train_tokenizer
+from lms_ray.tasks.base import Task
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
@@ -134,3 +136,15 @@ def make(architecture: str, folder: Path, lines: list[str]) -> Path:
         Auto.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def make_model(task: Task, architecture: str, folder: Path, lines: list[str]) -> Path:
+    """A model of a task with random weights in `folder`/model, on an encoder as `make` gives it."""
+    encoder = encoders.load(str(make(architecture, folder / "encoder", lines)), task.special_tokens)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = task.build(encoder.config)
+    encoders.load_weights(model, encoder)
+    model.save_pretrained(folder / "model")
+    encoder.tokenizer.save_pretrained(folder / "model")
+    return folder / "model"

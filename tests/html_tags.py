@@ -2,6 +2,9 @@
 
 from html.parser import HTMLParser
 
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
+"""A name that would be markup, if a page let it."""
+
 
 class Tags(HTMLParser):
     """The tags of a page, and the names of their attributes."""

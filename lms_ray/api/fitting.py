@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
@@ -99,7 +100,7 @@ def fit(material: Material, device: str) -> tuple[list[dict[str, Any]], list[dic
         | {"kendall_tau": saving.number(of_point.record["kendall_tau"]), "chosen": point in kept}
         for point, of_point in fitted.items()
     ]
-    return rows, [saving.tensors(fitted[point].weights) for point in kept]
+    return rows, [safetensors.numpy.load(fitted[point].weights) for point in kept]
 
 
 def _fit_all(material: Material, device: str) -> dict[Point, Fitted]:

@@ -131,11 +131,6 @@ def unknown(folder: str, why: str) -> ConfigError:
     return ConfigError(f"{Folder(expanded(folder), 'folder').where()}: no ranker that can be read: {why}")
 
 
-def tensors(weights: bytes) -> dict[str, np.ndarray]:
-    """The tensors of one ranker, by their names."""
-    return safetensors.numpy.load(weights)
-
-
 def number(value: float) -> float | None:
     """A number as JSON knows it: None for NaN."""
     return None if math.isnan(value) else float(value)

@@ -3,7 +3,7 @@
 Shape suffixes: B windows of a batch, L sub-words, U units (what gets a label), H hidden, E examples, S statistics.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -72,10 +72,7 @@ def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encod
             sums = task.tally(output, batch, predicted[-1], share_B)
             if sums is not None:
                 tallied.append(sums)
-    predicted_W: list[np.ndarray] = [np.empty(0)] * len(windows)
-    for chosen_B, of_batch in zip(batches, predicted, strict=True):
-        for window, of_window in zip(chosen_B, of_batch.cpu().numpy(), strict=True):
-            predicted_W[window] = of_window
+    predicted_W = by_window(batches, predicted, len(windows))
     label_U, example_U = task.labelled_as(windows, predicted_W)
     kept = min(settings.predictions, windows.examples)
     return Encoded(
@@ -85,6 +82,15 @@ def encode(model: PreTrainedModel, task: Task, windows: Windows, settings: Encod
         label_U[example_U < kept],
         np.bincount(example_U[example_U < kept], minlength=kept),
     )
+
+
+def by_window(batches: Sequence[np.ndarray], predicted: Sequence[torch.Tensor], windows: int) -> list[np.ndarray]:
+    """What a task predicted of each window, in their order, from what it predicted batch by batch."""
+    predicted_W: list[np.ndarray] = [np.empty(0)] * windows
+    for chosen_B, of_batch in zip(batches, predicted, strict=True):
+        for window, of_window in zip(chosen_B, of_batch.cpu().numpy(), strict=True):
+            predicted_W[window] = of_window
+    return predicted_W
 
 
 def diverged(model: PreTrainedModel) -> bool:

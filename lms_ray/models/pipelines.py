@@ -17,7 +17,7 @@ import transformers
 from lms_ray import tasks
 from lms_ray.data.examples import Answer, Pair, Question, TaggedSentence
 from lms_ray.models import folders
-from lms_ray.models.encode import BATCH_TOKENS, model_inputs
+from lms_ray.models.encode import BATCH_TOKENS, by_window, model_inputs
 from lms_ray.settings.base import expanded, shown
 from lms_ray.settings.errors import AbsentError
 from lms_ray.store.folder import Folder
@@ -99,17 +99,15 @@ class _Pipeline(ABC):
         if not examples:
             return []
         windows = self.task.windows(examples, self.tokenizer, self.max_length, self.stride)
-        predicted_W: list[np.ndarray] = [np.empty(0)] * len(windows)
-        score_W = np.empty(len(windows))
-        for chosen_B in by_length(windows, BATCH_TOKENS[self.model.device.type]):
+        batches = list(by_length(windows, BATCH_TOKENS[self.model.device.type]))
+        predicted, score_W = [], np.empty(len(windows))
+        for chosen_B in batches:
             batch = pad(windows, chosen_B, self.model.config.pad_token_id or 0)
             with torch.inference_mode():
                 output = self.model(**model_inputs(self.model, self.task, batch))
-                predicted_B = self.task.predict(output, batch)
-                score_W[chosen_B] = self._probability(output, batch, predicted_B).cpu().numpy()
-            for window, predicted in zip(chosen_B, predicted_B.cpu().numpy(), strict=True):
-                predicted_W[window] = predicted
-        return list(self._answers(examples, windows, predicted_W, score_W))
+                predicted.append(self.task.predict(output, batch))
+                score_W[chosen_B] = self._probability(output, batch, predicted[-1]).cpu().numpy()
+        return list(self._answers(examples, windows, by_window(batches, predicted, len(windows)), score_W))
 
     @abstractmethod
     def _example(self, number: int, asked: Mapping[str, Any]) -> Any:

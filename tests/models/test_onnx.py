@@ -9,7 +9,6 @@ import torch
 
 import encoders as tiny_encoders
 from lms_ray import tasks
-from lms_ray.models import encoder as encoders
 from lms_ray.models import onnx
 from lms_ray.settings.errors import ConfigError, JobError
 
@@ -22,14 +21,7 @@ LINES = ["Ada lives in London .", "where does the green dog run ?"] * 3
 def model_of(task_name: str, architecture: str, folder: Path) -> tuple[tasks.Task, Path]:
     """A task and the folder of a model of it, with random weights."""
     task = tasks.get(task_name, LABELS[task_name])
-    encoder = encoders.load(str(tiny_encoders.make(architecture, folder / "encoder", LINES)), task.special_tokens)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        model = task.build(encoder.config)
-    encoders.load_weights(model, encoder)
-    model.save_pretrained(folder / "model")
-    encoder.tokenizer.save_pretrained(folder / "model")
-    return task, folder / "model"
+    return task, tiny_encoders.make_model(task, architecture, folder, LINES)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import encoders as tiny_encoders
 from lms_ray import tasks
 from lms_ray.data.examples import Answer, Pair, Question
-from lms_ray.models import encoder as encoders
 from lms_ray.models import folders
 from lms_ray.models.encode import encode
 from lms_ray.models.pipelines import ABOUT, pipeline
@@ -34,16 +32,10 @@ MAX_LENGTH = 24
 def exported(task_name: str, folder: Path) -> tuple[tasks.Task, Path]:
     """A task and the folder of a model of it, with random weights, as an export leaves it."""
     task = tasks.get(task_name, LABELS[task_name])
-    encoder = encoders.load(str(tiny_encoders.make("bert", folder / "encoder", [" ".join(WORDS)])), task.special_tokens)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        model = task.build(encoder.config)
-    encoders.load_weights(model, encoder)
-    model.save_pretrained(folder / "model")
-    encoder.tokenizer.save_pretrained(folder / "model")
+    model = tiny_encoders.make_model(task, "bert", folder, [" ".join(WORDS)])
     about = {"task": task_name, "max_length": MAX_LENGTH, "stride": 4}
-    (folder / "model" / ABOUT).write_text(json.dumps(about))
-    return task, folder / "model"
+    (model / ABOUT).write_text(json.dumps(about))
+    return task, model
 
 
 @pytest.mark.parametrize("task_name", LABELS)

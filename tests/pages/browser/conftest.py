@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from html_tags import MARKUP
 from lms_ray import report
 from lms_ray.settings import languages
 from made_reports import ALL, job_of, picks_of, pool_of
-
-MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from html_tags import Rows
+from html_tags import MARKUP, Rows
 from lms_ray.pages.tables import NOTHING, NUMBER
 
 pytestmark = pytest.mark.slow
 
 Open = Callable[..., Any]
-MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 UNFOLD = "document.querySelectorAll('details').forEach(one => one.open = true)"
 EVERY = '[aria-label="Every pick"] table'
 

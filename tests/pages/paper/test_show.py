@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 import commands
-from html_tags import Tags
+from html_tags import MARKUP, Tags
 from lms_ray.store.files import Store
 from lms_ray.store.picks import PICKS, SPLITS
 from made_paper import contents, paper_file
 from made_studies import MBERT, study
 from object_storage import Roots
-
-MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&"
 
 
 @pytest.fixture
